@@ -1,0 +1,7 @@
+"""Deadheat races a Stripe billing integration and asserts that nothing happens twice or is lost."""
+
+from deadheat.errors import DeadheatError, Inconclusive, Violated
+from deadheat.program import Program, Scenario, User, World, scenario
+
+__all__ = ["DeadheatError", "Inconclusive", "Program", "Scenario", "User", "Violated", "World", "scenario"]
+__version__ = "0.1.0"

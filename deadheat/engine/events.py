@@ -1,0 +1,125 @@
+"""The engine's one stream of events. Reports consume it and know nothing of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deadheat.history import History
+    from deadheat.invariants.settled import Violation
+
+
+class Verdict(IntEnum):
+    """Verdicts in order: the worst wins when they merge. ``str(verdict)`` is its word."""
+
+    CLEAN = 0
+    INCONCLUSIVE = 1
+    VIOLATED = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteStarted:
+    """The suite begins: what is raced, on what, under which seed. ``planned`` are runs."""
+
+    run_id: str
+    target: str
+    postgres: str
+    stripe_mock: str
+    seed: int
+    scenarios: tuple[str, ...]
+    planned: int | None
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingUp:
+    """A part of the set-up has begun ("starting Postgres"), for progress."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a person should know that changes no verdict."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioStarted:
+    """An exploration begins; ``planned`` is None under a time budget."""
+
+    scenario: str
+    strategies: tuple[str, ...]
+    planned: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """One run is over. ``reason`` says why an inconclusive one is."""
+
+    scenario: str
+    strategy: str
+    run: int
+    verdict: Verdict
+    elapsed_s: float
+    violations: tuple[Violation, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A violated invariant of one scenario with the first run that showed it.
+
+    ``shown_in`` of ``runs`` says how often the strategy hit it. There is no token before there is
+    control: barrage cannot be replayed.
+    """
+
+    scenario: str
+    invariant: str
+    violation: Violation
+    strategy: str
+    run: int
+    history: History
+    runs_until_found: int
+    shown_in: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioFinished:
+    """An exploration is over. ``skipped`` names the operations that the target lacks."""
+
+    scenario: str
+    verdict: Verdict
+    strategies: Mapping[str, int]
+    runs: int
+    inconclusive: int
+    elapsed_s: float
+    findings: tuple[Finding, ...] = ()
+    reason: str | None = None
+    skipped: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteFinished:
+    """The suite is over. ``invariants`` maps an id to runs checked and runs violated."""
+
+    verdict: Verdict
+    scenarios: tuple[ScenarioFinished, ...]
+    runs: int
+    elapsed_s: float
+    invariants: Mapping[str, tuple[int, int]]
+    not_checked: Mapping[str, str]
+    interrupted: bool = False
+
+
+Event = SuiteStarted | SettingUp | Notice | ScenarioStarted | RunFinished | ScenarioFinished | SuiteFinished

@@ -1,0 +1,91 @@
+"""Settings: what to race and how, from the command line, the environment and deadheat.toml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP call of an operation.
+
+    Values of ``json`` may hold ``{user.id}``, ``{user.email}``, ``{user.name}``, ``{price}`` and
+    captured names (``{code}``), as may the path. ``capture`` maps a name to where the answer holds
+    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``. Capturing ``user.id`` tells which
+    id the target gave to the user.
+    """
+
+    method: str
+    path: str
+    json: Mapping[str, Any] | None = None
+    success: tuple[int, ...] = (200,)
+    capture: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationSettings:
+    """One of the target's operations: its calls, and where the last answer holds what it promises.
+
+    ``customer`` and ``session`` are places as in `Request.capture`; ``refusals`` are statuses that
+    are neither success nor failure.
+    """
+
+    name: str
+    calls: tuple[Request, ...]
+    customer: str | None = None
+    session: str | None = None
+    refusals: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where the target takes Stripe's events. Empty ``types`` means every type."""
+
+    path: str
+    api_version: str | None = None
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """The target: a command to start (run from ``folder``) or a base URL."""
+
+    folder: Path
+    start: str | None = None
+    base_url: str | None = None
+    ready: str = "/"
+    ready_seconds: float = 30.0
+    migrate: str | None = None
+    workers: int = 1
+    env: Mapping[str, str] = field(default_factory=dict)
+    operations: Mapping[str, OperationSettings] = field(default_factory=dict)
+    webhook: WebhookSettings | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a run needs to know, validated."""
+
+    target: TargetSettings
+    target_name: str = "reference"
+    postgres: str = "auto"
+    stripe_mock: str = "auto"
+    stripe_mock_mode: Literal["enforce", "warn"] = "enforce"
+    strategy: str | None = None
+    schedules: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+    workers: int = 1
+    keep_all: bool = False
+    scenarios: tuple[str, ...] = ()
+    invariants: Mapping[str, str] = field(default_factory=dict)
+    allow_hosts: tuple[str, ...] = ()
+    state_folder: Path = Path(".deadheat")
+    junit: Path | None = None
+    json: Path | None = None
