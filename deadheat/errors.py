@@ -11,6 +11,7 @@
     ├── Trouble                    a run could not be judged (exit code 3)
     │   ├── TargetLost             the target is gone, and no fault of ours took it down
     │   └── DatabaseLost           the database is gone, likewise
+    ├── ActRefused                 Stripe would not let a person do that (pay a session that is not open)
     ├── ProgramError               a scenario built a program that makes no sense
     └── Inconclusive               an exploration that nothing can be said of
     Violated (AssertionError)      an exploration in which an invariant was violated
@@ -69,6 +70,10 @@ class TargetLost(Trouble):
 
 class DatabaseLost(Trouble):
     """The database is gone, and no fault of ours took it down."""
+
+
+class ActRefused(DeadheatError):
+    """Stripe would not let a person do that."""
 
 
 class ProgramError(DeadheatError):

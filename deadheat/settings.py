@@ -16,7 +16,7 @@ class Request:
 
     Values of ``json`` may hold ``{user.id}``, ``{user.email}``, ``{user.name}``, ``{price}`` and
     captured names (``{code}``), as may the path. ``capture`` maps a name to where the answer holds
-    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``. Capturing ``user.id`` tells which
+    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``, ``cookie:name``. Capturing ``user.id`` tells which
     id the target gave to the user.
     """
 
@@ -31,13 +31,15 @@ class Request:
 class OperationSettings:
     """One of the target's operations: its calls, and where the last answer holds what it promises.
 
-    ``customer`` and ``session`` are places as in `Request.capture`; ``refusals`` are statuses that
-    are neither success nor failure.
+    ``customer`` (the Stripe customer named), ``checkout_session`` (the session to pay) and
+    ``session`` (what proves a login, ``cookie:NAME``) are places as in `Request.capture`;
+    ``refusals`` are statuses that are neither success nor failure.
     """
 
     name: str
     calls: tuple[Request, ...]
     customer: str | None = None
+    checkout_session: str | None = None
     session: str | None = None
     refusals: tuple[int, ...] = ()
 
