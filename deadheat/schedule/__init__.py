@@ -1,0 +1,14 @@
+"""Schedules and the strategies that make them."""
+
+from deadheat.schedule.barrage import Barrage
+from deadheat.schedule.serial import Serial
+from deadheat.schedule.strategy import StepName, Strategy
+
+__all__ = ["STRATEGIES", "Barrage", "Serial", "StepName", "Strategy", "make_strategy"]
+
+STRATEGIES = ("serial", "barrage")
+
+
+def make_strategy(name: str, seed: int) -> Strategy:
+    """Make a strategy by its name; KeyError for one that is not in ``STRATEGIES``."""
+    return {"serial": Serial, "barrage": Barrage}[name](seed)

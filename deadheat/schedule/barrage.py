@@ -1,0 +1,50 @@
+"""Barrage: everything at once, released by a barrier, against a Stripe that takes its time.
+
+There is no control and so no replay: the seed fixes what is drawn, not what the machine makes of
+it. A call takes 5 to 50 ms, the range of a near and a far Stripe; its effect falls anywhere within
+that time, since an effect early in a long call is what lets a webhook overtake the response.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from deadheat.schedule.strategy import Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deadheat.schedule.strategy import StepName
+
+CALL_MS = (5.0, 50.0)
+DELIVERY_MS = (0.0, 20.0)
+
+
+class Barrage:
+    """Draws latencies from a seed; chooses nothing."""
+
+    name = "barrage"
+    controlled = False
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._random = random.Random(seed)
+
+    def begin(self, run: int) -> None:
+        """Start a run with draws of its own."""
+        self._random = random.Random(f"{self._seed}/{run}")
+
+    def choose(self, held: Sequence[StepName]) -> int:
+        """Refuse: nothing is held under barrage."""
+        raise NotImplementedError("barrage does not control the order of steps")
+
+    def latency(self) -> Latency:
+        """Draw a call of 5 to 50 ms, its effect anywhere within."""
+        total = self._random.uniform(*CALL_MS)
+        to_effect = self._random.uniform(0.0, total)
+        return Latency(to_effect, total - to_effect)
+
+    def delay_ms(self) -> float:
+        """Draw a delivery's way of 0 to 20 ms."""
+        return self._random.uniform(*DELIVERY_MS)
