@@ -123,6 +123,9 @@ class Recorder:
         self._steps: list[Step] = []
         self._began_ns = time.perf_counter_ns()
 
+    def __len__(self) -> int:
+        return len(self._steps)
+
     def record(
         self,
         *,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from deadheat.errors import ProgramError
@@ -144,6 +144,22 @@ class Program:
             if not isinstance(operation, Deliveries):
                 found.setdefault(operation.user)
         return tuple(found)
+
+
+    def recast(self, world: World) -> Program:
+        """Give the same program with fresh users of ``world`` in the parts of its own."""
+        parts = {user: world.user(user.name.split(" ")[0]) for user in self.users()}
+
+        def play(operation: Operation) -> Operation:
+            if isinstance(operation, Deliveries):
+                return operation
+            return replace(operation, user=parts[operation.user])
+
+        return Program(
+            before=[play(operation) for operation in self.before],
+            race=[[play(operation) for operation in actor] for actor in self.race],
+            faults=[replace(f, user=parts[f.user]) for f in self.faults if f.user in parts],
+        )
 
 
 @dataclass(slots=True)

@@ -94,19 +94,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScenarioFinished:
-    """An exploration is over. ``skipped`` names the operations that the target lacks."""
+class Exploration:
+    """An exploration that is over: many runs of one scenario. It is also the event that says so.
+
+    ``strategies`` maps a strategy to its runs, ``invariants`` an id to runs checked and runs violated,
+    ``not_checked`` an id to the reason. ``skipped`` names the operations that the target lacks;
+    nothing was run then.
+    """
 
     scenario: str
     verdict: Verdict
-    strategies: Mapping[str, int]
-    runs: int
-    inconclusive: int
-    elapsed_s: float
+    strategies: Mapping[str, int] = field(default_factory=dict)
+    runs: int = 0
+    inconclusive: int = 0
+    elapsed_s: float = 0.0
     findings: tuple[Finding, ...] = ()
     reason: str | None = None
-    skipped: str | None = None
-    notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    invariants: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    not_checked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +120,7 @@ class SuiteFinished:
     """The suite is over. ``invariants`` maps an id to runs checked and runs violated."""
 
     verdict: Verdict
-    scenarios: tuple[ScenarioFinished, ...]
+    scenarios: tuple[Exploration, ...]
     runs: int
     elapsed_s: float
     invariants: Mapping[str, tuple[int, int]]
@@ -122,4 +128,4 @@ class SuiteFinished:
     interrupted: bool = False
 
 
-Event = SuiteStarted | SettingUp | Notice | ScenarioStarted | RunFinished | ScenarioFinished | SuiteFinished
+Event = SuiteStarted | SettingUp | Notice | ScenarioStarted | RunFinished | Exploration | SuiteFinished

@@ -1,5 +1,7 @@
 """Schedules and the strategies that make them."""
 
+from collections.abc import Callable
+
 from deadheat.schedule.barrage import Barrage
 from deadheat.schedule.serial import Serial
 from deadheat.schedule.strategy import StepName, Strategy
@@ -11,4 +13,5 @@ STRATEGIES = ("serial", "barrage")
 
 def make_strategy(name: str, seed: int) -> Strategy:
     """Make a strategy by its name; KeyError for one that is not in ``STRATEGIES``."""
-    return {"serial": Serial, "barrage": Barrage}[name](seed)
+    strategies: dict[str, Callable[[int], Strategy]] = {"serial": Serial, "barrage": Barrage}
+    return strategies[name](seed)

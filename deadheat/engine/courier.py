@@ -1,0 +1,166 @@
+"""The webhook plane: carries Stripe's events to the target, in the race and while settling.
+
+What Stripe could do is the `Outbox`'s to say: an event goes out after its effect, again after an
+attempt that Stripe saw fail, and at any time as a duplicate. When it goes is said here: a stream
+delivers while others race, settling brings what is still refused one by one in order of emission,
+and `again` brings every event once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from deadheat.engine.caller import exchange
+from deadheat.history import Plane, Recorder, StepKind
+from deadheat.invariants.settled import Delivered
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import httpx
+
+    from deadheat.program import Deliveries, Forgery
+    from deadheat.schedule import Strategy
+    from deadheat.stripe_sim import Attempt, Outbox
+
+ROUNDS_MAX = 5
+Phase = Literal["race", "settling", "again"]
+
+
+@dataclass(slots=True)
+class Courier:
+    """Delivers the events of one run to one webhook endpoint."""
+
+    client: httpx.AsyncClient
+    path: str
+    outbox: Outbox
+    recorder: Recorder
+    strategy: Strategy
+    delivered: list[Delivered] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stream(self, deliveries: Deliveries, actor: str, others_live: Callable[[], bool]) -> None:
+        """Deliver events as they are emitted, until nothing else is live and each was attempted."""
+        while deliveries.order == "reversed" and others_live():
+            await self._news()
+        seen: set[str] = set()
+        tasks: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            while True:
+                fresh = [event_id for event_id in self.outbox.emitted() if event_id not in seen]
+                seen.update(fresh)
+                for event_id in reversed(fresh) if deliveries.order == "reversed" else fresh:
+                    copies = [self._later(event_id, deliveries, actor) for _ in range(1 + deliveries.duplicates)]
+                    made = [group.create_task(copy) for copy in copies]
+                    tasks += made
+                    if deliveries.order != "any":
+                        await asyncio.wait(made)
+                if fresh:
+                    continue
+                if not others_live() and all(task.done() for task in tasks):
+                    return
+                await self._news()
+
+    async def one_by_one(self, deliveries: Deliveries, actor: str) -> None:
+        """Deliver what has been emitted and not yet been taken, one attempt at a time."""
+        pending = self.outbox.pending()
+        for event_id in reversed(pending) if deliveries.order == "reversed" else pending:
+            for _ in range(1 + deliveries.duplicates):
+                await self._send(event_id, deliveries.forged, actor)
+
+    async def settle(self, quiet: Callable[[], Awaitable[None]]) -> tuple[str, ...]:
+        """Bring what is still refused, in up to five rounds; returns the events refused to the end."""
+        answers: dict[str, int | None] = {}
+        for _ in range(ROUNDS_MAX):
+            pending = self.outbox.pending()
+            if not pending:
+                return ()
+            round_answers = {
+                event_id: (await self.deliver(self._attempt(event_id), "stripe", "settling")).status
+                for event_id in pending
+            }
+            await quiet()
+            if round_answers == answers:
+                break
+            answers = round_answers
+        return tuple(self.outbox.pending())
+
+    async def again(self) -> None:
+        """Bring every event once more, in order of emission."""
+        for event_id in self.outbox.emitted():
+            await self.deliver(self.outbox.duplicate(event_id, now=_now()), "stripe", "again")
+
+    async def forge(self, event_id: str, kind: Forgery, phase: Phase, actor: str = "forger") -> Delivered:
+        """Send a delivery that must be refused."""
+        attempt = self.outbox.forge(event_id, kind, now=_now())
+        return await self.deliver(attempt, actor, phase, forged=kind)
+
+    async def deliver(
+        self, attempt: Attempt, actor: str, phase: Phase, forged: Forgery | None = None
+    ) -> Delivered:
+        """Make one attempt, tell the outbox how it was answered, and note both."""
+        label = f"{attempt.event_type} {attempt.event_id}"
+        self.recorder.record(
+            actor=actor,
+            plane=Plane.WEBHOOK,
+            kind=StepKind.DELIVERY,
+            label=label,
+            data={"event": attempt.event_id, "attempt": attempt.number, "forged": forged, "phase": phase},
+        )
+        answer = await exchange(
+            self.client, "POST", self.path, headers=dict(attempt.headers), content=attempt.body
+        )
+        status = answer.status if answer else None
+        if forged is None:
+            self.outbox.answered(attempt, status)
+        step = self.recorder.record(
+            actor=actor,
+            plane=Plane.WEBHOOK,
+            kind=StepKind.ANSWER,
+            label=label,
+            data={
+                "event": attempt.event_id,
+                "status": status,
+                "body": answer.body[:500].decode("utf-8", "replace") if answer else "",
+            },
+        )
+        made = Delivered(
+            seq=step.seq,
+            event_id=attempt.event_id,
+            event_type=attempt.event_type,
+            status=status,
+            forged=forged,
+            phase=phase,
+        )
+        self.delivered.append(made)
+        return made
+
+    async def _later(self, event_id: str, deliveries: Deliveries, actor: str) -> None:
+        await asyncio.sleep(self.strategy.delay_ms() / 1000)
+        await self._send(event_id, deliveries.forged, actor)
+        self.news.set()
+
+    async def _send(self, event_id: str, forged: Forgery | None, actor: str) -> None:
+        if forged is not None:
+            await self.forge(event_id, forged, "race", actor)
+        else:
+            await self.deliver(self._attempt(event_id), actor, "race")
+
+    def _attempt(self, event_id: str) -> Attempt:
+        """Give the next attempt that Stripe would make, or a duplicate where it would make none."""
+        if self.outbox.may_attempt(event_id):
+            return self.outbox.attempt(event_id, now=_now())
+        return self.outbox.duplicate(event_id, now=_now())
+
+    async def _news(self) -> None:
+        """Wait until something was emitted, an actor ended or a delivery did."""
+        self.news.clear()
+        await self.news.wait()
+
+
+def _now() -> int:
+    """Signatures carry real time: targets compare them with their own clocks."""
+    return int(time.time())

@@ -1,0 +1,129 @@
+"""A deployment: one target with a database, a Stripe account and a simulator of its own.
+
+The Postgres server and stripe-mock are shared by all deployments of an invocation (`Grounds`); a
+deployment is one worker's and is used by one run at a time, so that the Stripe account's clock and
+the gate belong to that run alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deadheat.engine.caller import http_client
+from deadheat.engine.postgres import open_postgres
+from deadheat.engine.stripe_mock import StripeMock
+from deadheat.engine.stripe_server import StripeServer
+from deadheat.engine.tables import Database
+from deadheat.engine.target import Target, open_target
+from deadheat.errors import TargetLost
+from deadheat.stripe_sim import Account, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    import httpx
+
+    from deadheat.engine.postgres import PostgresServer
+    from deadheat.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What all deployments of an invocation stand on."""
+
+    settings: Settings
+    postgres: PostgresServer
+    mock: StripeMock | None
+    logs: Path
+    run_id: str
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        run_id: str,
+        logs: Path,
+        progress: Callable[[str], None],
+        notice: Callable[[str], None],
+    ) -> AsyncIterator[Grounds]:
+        """Start Postgres and stripe-mock as the settings say."""
+        async with AsyncExitStack() as stack:
+            progress("Postgres")
+            postgres = await stack.enter_async_context(
+                open_postgres(settings.postgres, allow_hosts=settings.allow_hosts, notice=notice)
+            )
+            progress("stripe-mock")
+            mock = await stack.enter_async_context(StripeMock.open(settings.stripe_mock, notice=notice))
+            yield cls(settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id)
+
+
+@dataclass(slots=True, kw_only=True)
+class Deployment:
+    """One target, ready to be raced."""
+
+    settings: Settings
+    account: Account
+    server: StripeServer
+    target: Target
+    client: httpx.AsyncClient
+    endpoint: Endpoint
+    webhook_path: str
+    database: Database | None
+
+    def check_alive(self) -> None:
+        """Raise TargetLost when the target's process is gone."""
+        if not self.target.alive():
+            raise TargetLost(f"the target is gone; the last lines of its log:\n{self.target.log_tail()}")
+
+
+@asynccontextmanager
+async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deployment]:
+    """Make the database, start the simulator, migrate and start the target."""
+    settings = grounds.settings
+    key = f"sk_test_{secrets.token_hex(12)}"
+    secret = f"whsec_{secrets.token_hex(16)}"
+    account = Account(seed=settings.seed + index, started_at=int(time.time()), secret_key=key)
+    async with AsyncExitStack() as stack:
+        name = f"deadheat_{grounds.run_id.replace('-', '_')}_{index}"
+        await grounds.postgres.create_database(name)
+        stack.push_async_callback(grounds.postgres.drop_database, name)
+        dsn = grounds.postgres.dsn_for(name)
+        server = await stack.enter_async_context(
+            StripeServer(account, mock=grounds.mock, mode=settings.stripe_mock_mode)
+        )
+        values = {
+            "postgres.url": dsn,
+            "stripe.url": server.url,
+            "stripe.key": key,
+            "stripe.webhook-secret": secret,
+        }
+        target = await stack.enter_async_context(
+            open_target(settings.target, values=values, log=grounds.logs / f"target-{index}.log")
+        )
+        client = await stack.enter_async_context(http_client(target.base_url))
+        database = await Database.open(dsn, settings.target.tables)
+        stack.push_async_callback(database.close)
+        webhook = settings.target.webhook
+        endpoint = Endpoint(
+            url=target.base_url + (webhook.path if webhook else ""),
+            secret=secret,
+            types=webhook.types if webhook else (),
+            api_version=webhook.api_version if webhook else None,
+        )
+        yield Deployment(
+            settings=settings,
+            account=account,
+            server=server,
+            target=target,
+            client=client,
+            endpoint=endpoint,
+            webhook_path=webhook.path if webhook else "",
+            database=database,
+        )

@@ -1,0 +1,68 @@
+"""Finds scenarios: imports the modules of a folder and collects what ``@scenario`` marked."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from deadheat.errors import SettingsError, UnknownScenario, closest
+from deadheat.program import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from deadheat.settings import TargetSettings
+
+STRIPES_OWN = frozenset({"pay", "cancel", "refund"})
+
+
+def discover(folders: Iterable[Path]) -> dict[str, Scenario]:
+    """Give the scenarios of every module in these folders by name, in order of file and definition."""
+    found: dict[str, Scenario] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingsError(f"no folder of scenarios at {folder}")
+        for path in sorted(folder.glob("*.py")):
+            for made in _scenarios_of(path):
+                if found.setdefault(made.name, made) is not made:
+                    raise SettingsError(f"two scenarios are called {made.name}; the second is in {path}")
+    return found
+
+
+def select(found: dict[str, Scenario], names: Sequence[str]) -> list[Scenario]:
+    """Give the scenarios of these names (``*`` stands for anything); all for no names."""
+    if not names:
+        return list(found.values())
+    chosen: dict[str, Scenario] = {}
+    for name in names:
+        matching = {key: made for key, made in found.items() if fnmatchcase(key, name)}
+        if not matching:
+            raise UnknownScenario(
+                f"there is no scenario called {name}.{closest(name, found)} "
+                f"Known: {', '.join(sorted(found))}"
+            )
+        chosen.update(matching)
+    return list(chosen.values())
+
+
+def lacking(made: Scenario, target: TargetSettings) -> tuple[str, ...]:
+    """Give the operations that a scenario needs and a target does not offer."""
+    offered = STRIPES_OWN | set(target.operations)
+    return tuple(need for need in made.needs if need not in offered)
+
+
+def _scenarios_of(path: Path) -> list[Scenario]:
+    name = f"deadheat_scenarios.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SettingsError(f"cannot import {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SettingsError(f"cannot import {path}: {type(error).__name__}: {error}") from error
+    return [value for value in vars(module).values() if isinstance(value, Scenario)]

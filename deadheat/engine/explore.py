@@ -1,0 +1,226 @@
+"""An exploration: many runs of one scenario, under each strategy in turn and within a budget.
+
+Serial goes first, once: what breaks there is no race, or a broken invariant. Barrage takes the rest
+of the budget, its runs shared out among the deployments. Each run has a number of its own in the
+invocation, and fresh users that carry it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, Verdict
+from deadheat.engine.run import Ran, run_program
+from deadheat.errors import ProgramError
+from deadheat.invariants import judge
+from deadheat.program import World
+from deadheat.schedule import make_strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from deadheat.engine.deployment import Deployment
+    from deadheat.engine.events import Event
+    from deadheat.history import Step
+    from deadheat.invariants.settled import Judgement, Violation
+    from deadheat.program import Program, Scenario
+
+SCHEDULES = 25  # runs of a scenario when nothing else is said
+INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
+
+
+class HistorySink(Protocol):
+    """Where histories go: told of each step as it happens, and of each run's end."""
+
+    def begin(self, run: int, scenario: str, strategy: str) -> Callable[[Step], None]:
+        """Begin a run; returns what takes its steps."""
+
+    def end(self, run: int, verdict: Verdict, reason: str | None) -> None:
+        """End a run: a clean one leaves a line, any other is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much to explore: so many schedules, or so many seconds, under these strategies."""
+
+    strategies: tuple[str, ...] = ("serial", "barrage")
+    schedules: int | None = None
+    seconds: float | None = None
+
+    def planned(self) -> int | None:
+        """Give the number of runs; None under a budget of time."""
+        return None if self.seconds is not None else self.schedules or SCHEDULES
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What an exploration has seen so far."""
+
+    scenario: Scenario
+    runs: Counter[str] = field(default_factory=Counter)
+    verdict: Verdict = Verdict.CLEAN
+    inconclusive: int = 0
+    in_a_row: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    raced: bool = False
+    checked: Counter[str] = field(default_factory=Counter)
+    shown: Counter[tuple[str, str]] = field(default_factory=Counter)
+    best: dict[str, tuple[Ran, Violation, str, int]] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
+    not_checked: dict[str, str] = field(default_factory=dict)
+
+    def note(self, strategy: str, number: int, ran: Ran, judgement: Judgement | None) -> RunFinished:
+        """Take in one run."""
+        self.runs[strategy] += 1
+        verdict = _verdict(judgement)
+        self.verdict = max(self.verdict, verdict)
+        self.in_a_row = self.in_a_row + 1 if judgement is None else 0
+        self.raced |= strategy == "barrage" and ran.raced()
+        if judgement is None:
+            self.inconclusive += 1
+            self.reasons[ran.reason or "no reason given"] += 1
+        else:
+            self.checked.update(judgement.checked)
+            self.not_checked.update(judgement.not_checked)
+            for violation in judgement.violations:
+                self._show(strategy, number, ran, violation)
+        return RunFinished(
+            scenario=self.scenario.name,
+            strategy=strategy,
+            run=number,
+            verdict=verdict,
+            elapsed_s=ran.elapsed_s,
+            violations=judgement.violations if judgement else (),
+            reason=ran.reason,
+        )
+
+    def _show(self, strategy: str, number: int, ran: Ran, violation: Violation) -> None:
+        invariant = violation.invariant
+        self.shown[strategy, invariant] += 1
+        self.first.setdefault(invariant, sum(self.runs.values()))
+        best = self.best.get(invariant)
+        if best is None or len(ran.history) < len(best[0].history):
+            self.best[invariant] = (ran, violation, strategy, number)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Give a finding for each violated invariant: its smallest history."""
+        return tuple(
+            Finding(
+                scenario=self.scenario.name,
+                invariant=invariant,
+                violation=violation,
+                strategy=strategy,
+                run=number,
+                history=ran.history,
+                runs_until_found=self.first[invariant],
+                shown_in=self.shown[strategy, invariant],
+                runs=self.runs[strategy],
+            )
+            for invariant, (ran, violation, strategy, number) in sorted(self.best.items())
+        )
+
+    def finish(self, elapsed_s: float, racing_actors: int) -> Exploration:
+        """Give the exploration; a race that never happened makes it inconclusive."""
+        reason = None
+        if self.reasons:
+            reason, times = self.reasons.most_common(1)[0]
+            reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
+        if self.runs["barrage"] and racing_actors > 1 and not self.raced and self.verdict is Verdict.CLEAN:
+            self.verdict = Verdict.INCONCLUSIVE
+            reason = "the race never happened: no two requests or deliveries were in the air at once"
+        return Exploration(
+            scenario=self.scenario.name,
+            verdict=self.verdict,
+            strategies=dict(self.runs),
+            runs=sum(self.runs.values()),
+            inconclusive=self.inconclusive,
+            elapsed_s=elapsed_s,
+            findings=self.findings(),
+            reason=reason,
+            invariants={
+                i: (n, sum(v for (_, j), v in self.shown.items() if i == j)) for i, n in self.checked.items()
+            },
+            not_checked=dict(self.not_checked),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Explorer:
+    """Explores scenarios on the deployments of one invocation; numbers the runs of all of them."""
+
+    deployments: Sequence[Deployment]
+    sink: HistorySink
+    emit: Callable[[Event], None]
+    invocation: str
+    seed: int
+    postgres: str
+    stripe_mock: str
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def explore(self, scenario: Scenario, budget: Budget) -> Exploration:
+        """Run a scenario until its budget is spent."""
+        planned = budget.planned()
+        self.emit(
+            ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned)
+        )
+        tally = _Tally(scenario)
+        began = time.perf_counter()
+        shares = _shares(budget.strategies, planned)
+        for strategy in budget.strategies:
+            until = began + budget.seconds if budget.seconds is not None else None
+            left = itertools.count() if shares is None else iter(range(shares[strategy]))
+            if strategy == "serial" and len(budget.strategies) > 1:
+                left = iter(range(1))
+            async with asyncio.TaskGroup() as group:
+                for deployment in self.deployments:
+                    group.create_task(self._work(deployment, strategy, left, until, tally))
+        program = scenario(World(f"{self.invocation}x"))
+        finished = tally.finish(time.perf_counter() - began, len(program.race))
+        self.emit(finished)
+        return finished
+
+    async def _work(
+        self,
+        deployment: Deployment,
+        name: str,
+        left: Iterator[int],
+        until: float | None,
+        tally: _Tally,
+    ) -> None:
+        strategy = make_strategy(name, self.seed)
+        for _ in left:
+            if tally.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
+                return
+            number = next(self._numbers)
+            program = self._program(tally.scenario, number, deployment)
+            steps = self.sink.begin(number, tally.scenario.name, name)
+            ran = await run_program(program, deployment, strategy, number=number, sink=steps)
+            judgement = judge(ran.settled, deployment.settings.invariants) if ran.settled else None
+            finished = tally.note(name, number, ran, judgement)
+            self.sink.end(number, finished.verdict, finished.reason)
+            self.emit(finished)
+
+    def _program(self, scenario: Scenario, number: int, deployment: Deployment) -> Program:
+        program = scenario(World(f"{self.invocation}{number:x}"))
+        for name in {o.operation for o in program.operations() if hasattr(o, "operation")}:
+            if name not in deployment.settings.target.operations:
+                raise ProgramError(f"scenario {scenario.name} does {name}, which the target does not offer")
+        return program
+
+
+def _shares(strategies: tuple[str, ...], planned: int | None) -> dict[str, int] | None:
+    """Share a budget of runs: one for serial where others follow, the rest for the last."""
+    if planned is None:
+        return None
+    return {name: planned - (len(strategies) - 1) if name == strategies[-1] else 1 for name in strategies}
+
+
+def _verdict(judgement: Judgement | None) -> Verdict:
+    if judgement is None:
+        return Verdict.INCONCLUSIVE
+    return Verdict.VIOLATED if judgement.violations else Verdict.CLEAN

@@ -1,0 +1,105 @@
+"""Places in an answer, and placeholders in a request: the two small languages of deadheat.toml.
+
+A place says where an answer holds a value: ``$.a.b`` (a dotted path into its JSON), ``header:Name``
+or ``cookie:name``. A placeholder, ``{user.id}`` or ``{code}``, stands in a path or in any string of
+a JSON body.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from deadheat.errors import SettingsError, closest
+
+_PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An HTTP answer: its status, header pairs (names in lower case) and body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Give the first header of that name, in any case."""
+        return next((v for k, v in self.headers if k == name.lower()), None)
+
+    def cookies(self) -> dict[str, str]:
+        """Give the cookies that the answer sets; a deleted one has an empty value."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            if name != "set-cookie":
+                continue
+            try:
+                found.update({k: m.value for k, m in SimpleCookie(value).items()})
+            except CookieError:
+                continue
+        return found
+
+    def json(self) -> Any:
+        """Give the JSON body; None when there is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def look_up(place: str, answer: HttpAnswer) -> str | None:
+    """Give what an answer holds at a place, as text; None when it holds nothing there."""
+    if place.startswith("header:"):
+        return answer.header(place.removeprefix("header:"))
+    if place.startswith("cookie:"):
+        return answer.cookies().get(place.removeprefix("cookie:")) or None
+    value = answer.json()
+    for key in place.removeprefix("$").lstrip(".").split("."):
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return None if value is None else str(value)
+
+
+@dataclass(slots=True)
+class Values:
+    """What placeholders stand for: an actor's own values over those of its user."""
+
+    shared: dict[str, str] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
+
+    def fill(self, template: Any) -> Any:
+        """Replace the placeholders in every string of a JSON value.
+
+        SettingsError for one that has no value, e.g. a link that was never sent.
+        """
+        if isinstance(template, str):
+            return _PLACEHOLDER.sub(lambda match: self._value(match[1]), template)
+        if isinstance(template, Mapping):
+            return {key: self.fill(value) for key, value in template.items()}
+        if isinstance(template, list | tuple):
+            return [self.fill(value) for value in template]
+        return template
+
+    def capture(self, name: str, value: str) -> None:
+        """Keep a value that an answer gave: for this actor first, then for whoever has none."""
+        self.own[name] = value
+        self.shared[name] = value
+
+    def _value(self, name: str) -> str:
+        if name in self.own:
+            return self.own[name]
+        if name in self.shared:
+            return self.shared[name]
+        known = {**self.shared, **self.own}
+        raise SettingsError(
+            f"nothing has given {{{name}}} a value; known here: {', '.join(sorted(known))}."
+            f"{closest(name, known)} A value comes from a capture of an earlier call."
+        )

@@ -1,0 +1,285 @@
+"""One run: a program, under one strategy, at one deployment, until it has settled.
+
+The operations before go one by one, with the target at rest between them. Then the actors race:
+under a strategy that controls, one operation at a time as it chooses; under barrage all at once,
+behind a barrier. Then Stripe brings what is still refused (settling), the tables are read, every
+event comes once more, and the tables are read again. What is left is a `Settled` for the invariants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deadheat.engine.caller import Caller
+from deadheat.engine.cast import Cast
+from deadheat.engine.courier import Courier
+from deadheat.engine.gate import RunGate
+from deadheat.engine.quiet import Quiet
+from deadheat.errors import ActRefused, TargetLost, Trouble
+from deadheat.history import History, Plane, Recorder, StepKind
+from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
+from deadheat.program import Cancel, Deliveries, Do, Operation, Pay, Program, Refund
+from deadheat.schedule import StepName
+from deadheat.stripe_sim import LIVE, PRICE, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadheat.engine.deployment import Deployment
+    from deadheat.history import Step
+    from deadheat.schedule import Strategy
+
+ACTORS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LEAD = "before"
+RUN_SECONDS_MAX = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A run that is over. ``settled`` is None when it came to nothing, and ``reason`` says why."""
+
+    history: History
+    elapsed_s: float
+    settled: Settled | None = None
+    reason: str | None = None
+
+    def raced(self) -> bool:
+        """Whether two requests or deliveries were ever in the air at once."""
+        in_air = 0
+        for step in self.history:
+            if step.plane not in (Plane.HTTP, Plane.WEBHOOK):
+                continue
+            if step.kind is StepKind.ANSWER:
+                in_air -= 1
+            elif in_air:
+                return True
+            else:
+                in_air += 1
+        return False
+
+
+async def run_program(
+    program: Program,
+    deployment: Deployment,
+    strategy: Strategy,
+    *,
+    number: int,
+    sink: Callable[[Step], None] | None = None,
+) -> Ran:
+    """Run a program once; trouble ends in a `Ran` with a reason, not in an exception."""
+    recorder = Recorder(number, sink)
+    began = time.perf_counter()
+    run = Run(program, deployment, strategy, recorder)
+    reason = None
+    settled = None
+    try:
+        async with asyncio.timeout(RUN_SECONDS_MAX):
+            settled = await run.to_the_end(number)
+    except TimeoutError:
+        reason = f"the run was not over after {RUN_SECONDS_MAX:.0f} s"
+    except Trouble as trouble:
+        reason = str(trouble)
+    return Ran(
+        history=recorder.history(),
+        elapsed_s=time.perf_counter() - began,
+        settled=settled,
+        reason=reason,
+    )
+
+
+class Run:
+    """The parts of one run, put together; `to_the_end` plays it."""
+
+    def __init__(
+        self, program: Program, deployment: Deployment, strategy: Strategy, recorder: Recorder
+    ) -> None:
+        self.program = program
+        self.deployment = deployment
+        self.strategy = strategy
+        self.recorder = recorder
+        self.account = deployment.account
+        self.cast = Cast(program.users(), PRICE)
+        self.mark = self.account.mark()
+        self.gate = RunGate(self.account, self.cast, recorder, strategy)
+        self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
+        self.courier = Courier(
+            deployment.client, deployment.webhook_path, self.outbox, recorder, strategy
+        )
+        self.caller = Caller(deployment.client, recorder)
+        self.quiet = Quiet(self.gate, recorder, deployment.database)
+        self.answers: list[Answer] = []
+        self.racing: set[str] = set()  # actors whose operations are not all done
+
+    async def to_the_end(self, number: int) -> Settled:
+        """Play the run; Trouble when it cannot be judged."""
+        self.strategy.begin(number)
+        self.account.begin_run(int(time.time()))
+        self.deployment.server.gate = self.gate
+        self.gate.on_effect = self.courier.news.set
+        for operation in self.program.before:
+            await self._perform(operation, LEAD, in_race=False)
+            await self.quiet.reached()
+        self.gate.arm(self.program.faults)
+        await (self._one_at_a_time() if self.strategy.controlled else self._all_at_once())
+        self.gate.armed = False
+        await self.quiet.reached()
+        return await self._settle()
+
+    async def _one_at_a_time(self) -> None:
+        waiting = {ACTORS[i]: list(actor) for i, actor in enumerate(self.program.race)}
+        done: Counter[str] = Counter()
+        while held := [StepName(actor, "request", done[actor]) for actor, left in waiting.items() if left]:
+            chosen = held[self.strategy.choose(held)].actor
+            done[chosen] += 1
+            await self._perform(waiting[chosen].pop(0), chosen)
+            await self.quiet.reached()
+
+    async def _all_at_once(self) -> None:
+        barrier = asyncio.Event()
+        self.gate.timed = True
+        self.racing = {
+            ACTORS[i]
+            for i, actor in enumerate(self.program.race)
+            if not all(isinstance(operation, Deliveries) for operation in actor)
+        }
+
+        async def play(actor: str, operations: tuple[Operation, ...]) -> None:
+            await barrier.wait()
+            for operation in operations:
+                await self._perform(operation, actor)
+            self.racing.discard(actor)
+            self.courier.news.set()
+
+        async with asyncio.TaskGroup() as group:
+            for i, actor in enumerate(self.program.race):
+                group.create_task(play(ACTORS[i], tuple(actor)))
+            barrier.set()
+        self.gate.timed = False
+
+    async def _perform(self, operation: Operation, actor: str, *, in_race: bool = True) -> None:
+        if isinstance(operation, Do):
+            await self._do(operation, actor, in_race)
+        elif isinstance(operation, Deliveries):
+            await self._deliver(operation, actor)
+        else:
+            await asyncio.sleep(self.strategy.delay_ms() / 1000)
+            self._act(operation, actor)
+
+    async def _do(self, operation: Do, actor: str, in_race: bool) -> None:
+        settings = self.deployment.settings.target.operations[operation.operation]
+        live = self.gate.actors.setdefault(operation.user.id, set())
+        live.add(actor)
+        answer = await self.caller.do(settings, self.cast[operation.user], actor, in_race=in_race)
+        live.discard(actor)
+        self.answers.append(answer)
+        if answer.status is None:
+            self.deployment.check_alive()
+            raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
+
+    async def _deliver(self, deliveries: Deliveries, actor: str) -> None:
+        if self.strategy.controlled or actor == LEAD:
+            await self.courier.one_by_one(deliveries, actor)
+        else:
+            await self.courier.stream(deliveries, actor, lambda: bool(self.racing))
+
+    def _act(self, operation: Pay | Cancel | Refund, actor: str) -> None:
+        """Do what a person or Stripe does at Stripe; what Stripe would not let them do is noted."""
+        part = self.cast[operation.user]
+        notes: list[str] = []
+        try:
+            if isinstance(operation, Pay):
+                session = part.session_for(actor)
+                if session is None:
+                    notes.append("there was no checkout session to pay")
+                else:
+                    self.account.complete_session(session)
+                    notes.append(session)
+            elif isinstance(operation, Cancel):
+                for subscription in self._subscriptions_of(part.ids):
+                    self.account.cancel_subscription(subscription)
+                    notes.append(subscription)
+            else:
+                for invoice in self._invoices_of(part.ids)[-1:]:
+                    self.account.refund_invoice(invoice)
+                    notes.append(invoice)
+        except ActRefused as refused:
+            notes.append(str(refused))
+        self.recorder.record(
+            actor=actor,
+            plane=Plane.STRIPE,
+            kind=StepKind.EFFECT,
+            label=type(operation).__name__.lower(),
+            data={"user": part.id, "notes": notes},
+        )
+        self.courier.news.set()
+
+    def _subscriptions_of(self, user_ids: list[str]) -> list[str]:
+        made = self.account.made_since(self.mark)
+        mine = {customer for customer, owner in self.cast.owner.items() if owner in user_ids}
+        return [s["id"] for s in made.subscriptions if s["customer"] in mine and s["status"] in LIVE]
+
+    def _invoices_of(self, user_ids: list[str]) -> list[str]:
+        made = self.account.made_since(self.mark)
+        mine = {customer for customer, owner in self.cast.owner.items() if owner in user_ids}
+        return [i["id"] for i in made.invoices if i["customer"] in mine and i["status"] == "paid"]
+
+    async def _settle(self) -> Settled:
+        refused = await self.courier.settle(self.quiet.reached)
+        before_again = await self._tables()
+        forged_changed = await self._forge_again(before_again)
+        await self.courier.again()
+        await self.quiet.reached()
+        await self.courier.settle(self.quiet.reached)
+        after_again = await self._tables()
+        self.deployment.check_alive()
+        made = self.account.made_since(self.mark)
+        return Settled(
+            people=self.cast.people(),
+            before_again=before_again,
+            after_again=after_again,
+            stripe=StripeObjects(
+                customers=made.customers,
+                subscriptions=made.subscriptions,
+                sessions=made.sessions,
+                invoices=made.invoices,
+                refunds=made.refunds,
+                events=made.events,
+                owner=dict(self.cast.owner),
+            ),
+            answers=tuple(self.answers),
+            deliveries=tuple(self.courier.delivered),
+            refused=refused,
+            forged_changed=forged_changed,
+            asked_for=self._asked_for(),
+            made_to_fail=bool(self.program.faults),
+            history=self.recorder.history(),
+        )
+
+    async def _forge_again(self, tables: Tables) -> tuple[int, ...]:
+        """Send each forgery of the program once more, alone; returns those that changed a table."""
+        kinds = [o.forged for o in self.program.operations() if isinstance(o, Deliveries) and o.forged]
+        changed = []
+        for kind in dict.fromkeys(kinds):
+            for event_id in self.outbox.emitted():
+                delivered = await self.courier.forge(event_id, kind, "again")
+                if (now := await self._tables()) != tables:
+                    changed.append(delivered.seq)
+                    tables = now
+        return tuple(changed)
+
+    async def _tables(self) -> Tables:
+        database = self.deployment.database
+        if database is None:
+            return Tables()
+        made = self.account.made_since(self.mark)
+        sources = [o["id"] for kind in (made.events, made.invoices, made.sessions) for o in kind]
+        return await database.read(self.cast.user_ids(), sources)
+
+    def _asked_for(self) -> dict[str, int]:
+        """Say how many subscriptions each user asked for: one, and one more after each cancellation."""
+        cancelled = Counter(o.user for o in self.program.operations() if isinstance(o, Cancel))
+        return {part.id: 1 + cancelled[part.user] for part in self.cast}

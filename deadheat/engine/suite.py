@@ -1,0 +1,145 @@
+"""The suite: every chosen scenario against one target, and the verdict of all of them.
+
+`open_explorer` puts up what runs need (Postgres, stripe-mock, one deployment for each worker) and
+takes it down again, however the block is left. `run_suite` explores scenario by scenario and emits
+the stream of events that reports consume.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from deadheat.engine.deployment import Grounds, open_deployment
+from deadheat.engine.discover import lacking
+from deadheat.engine.events import (
+    Exploration,
+    Notice,
+    SettingUp,
+    SuiteFinished,
+    SuiteStarted,
+    Verdict,
+)
+from deadheat.engine.explore import Budget, Explorer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from deadheat.engine.events import Event
+    from deadheat.engine.explore import HistorySink
+    from deadheat.program import Scenario
+    from deadheat.settings import Settings
+
+
+def new_run_id() -> str:
+    """Give an id for an invocation: when it began, and four random digits."""
+    return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Give the budget that the settings ask for."""
+    strategies = (settings.strategy,) if settings.strategy else Budget().strategies
+    return Budget(strategies=strategies, schedules=settings.schedules, seconds=settings.seconds)
+
+
+@asynccontextmanager
+async def open_explorer(
+    settings: Settings, *, run_id: str, folder: Path, sink: HistorySink, emit: Callable[[Event], None]
+) -> AsyncIterator[Explorer]:
+    """Put up Postgres, stripe-mock and a deployment for each worker; SetupError when one cannot be."""
+
+    def progress(what: str) -> None:
+        emit(SettingUp(what=what))
+
+    def notice(text: str) -> None:
+        emit(Notice(text=text))
+
+    async with AsyncExitStack() as stack:
+        grounds = await stack.enter_async_context(
+            Grounds.open(settings, run_id=run_id, logs=folder, progress=progress, notice=notice)
+        )
+        progress("the target")
+        deployments = [
+            await stack.enter_async_context(open_deployment(grounds, index))
+            for index in range(settings.workers)
+        ]
+        yield Explorer(
+            deployments=deployments,
+            sink=sink,
+            emit=emit,
+            invocation=secrets.token_hex(3),
+            seed=settings.seed,
+            postgres=grounds.postgres.describe,
+            stripe_mock=grounds.mock.version if grounds.mock else "off",
+        )
+
+
+async def run_suite(
+    settings: Settings,
+    scenarios: Sequence[Scenario],
+    *,
+    run_id: str,
+    folder: Path,
+    sink: HistorySink,
+    emit: Callable[[Event], None],
+) -> SuiteFinished:
+    """Explore the scenarios one after the other; emits `SuiteFinished` also when interrupted."""
+    budget = budget_of(settings)
+    missing = {made.name: lacking(made, settings.target) for made in scenarios}
+    planned = budget.planned()
+    done: list[Exploration] = []
+    async with open_explorer(settings, run_id=run_id, folder=folder, sink=sink, emit=emit) as explorer:
+        began = time.perf_counter()
+        emit(
+            SuiteStarted(
+                run_id=run_id,
+                target=settings.target_name,
+                postgres=explorer.postgres,
+                stripe_mock=explorer.stripe_mock,
+                seed=settings.seed,
+                scenarios=tuple(made.name for made in scenarios),
+                planned=planned * sum(not lack for lack in missing.values()) if planned else None,
+            )
+        )
+        try:
+            for made in scenarios:
+                if lack := missing[made.name]:
+                    done.append(Exploration(scenario=made.name, verdict=Verdict.CLEAN, skipped=lack))
+                    emit(done[-1])
+                else:
+                    done.append(await explorer.explore(made, budget))
+        except asyncio.CancelledError:
+            emit(finish(done, time.perf_counter() - began, interrupted=True))
+            raise
+        finished = finish(done, time.perf_counter() - began)
+    emit(finished)
+    return finished
+
+
+def finish(
+    explorations: Sequence[Exploration], elapsed_s: float, *, interrupted: bool = False
+) -> SuiteFinished:
+    """Merge explorations, the worst verdict winning; nothing explored at all is inconclusive."""
+    explored = [e for e in explorations if not e.skipped]
+    checked: Counter[str] = Counter()
+    violated: Counter[str] = Counter()
+    not_checked: dict[str, str] = {}
+    for exploration in explored:
+        not_checked.update(exploration.not_checked)
+        for invariant, (n, bad) in exploration.invariants.items():
+            checked[invariant] += n
+            violated[invariant] += bad
+    return SuiteFinished(
+        verdict=max((e.verdict for e in explored), default=Verdict.INCONCLUSIVE),
+        scenarios=tuple(explorations),
+        runs=sum(e.runs for e in explored),
+        elapsed_s=elapsed_s,
+        invariants={invariant: (n, violated[invariant]) for invariant, n in sorted(checked.items())},
+        not_checked=not_checked,
+        interrupted=interrupted,
+    )
