@@ -112,7 +112,9 @@ class Settled:
     ``before_again`` are the tables when the run had settled, ``after_again`` when every event had
     been delivered once more in order. ``refused`` are the events still refused after settling.
     ``forged_changed`` are forged deliveries after which the tables differed, by step.
-    ``made_to_fail`` says that a fault was asked for in this run.
+    ``asked_for`` maps a user's id to how many subscriptions to one price the program asked for, one
+    after the other (absent: one). ``made_to_fail`` says that a fault was asked for in this run,
+    ``webhooks`` that the target has a ``[target.webhook]`` for events to go to.
     """
 
     people: tuple[Person, ...]
@@ -125,6 +127,7 @@ class Settled:
     forged_changed: tuple[int, ...] = ()
     asked_for: Mapping[str, int] = field(default_factory=dict)
     made_to_fail: bool = False
+    webhooks: bool = True
     history: History = field(default_factory=History)
 
 

@@ -1,0 +1,163 @@
+"""The case before the invariants: a settled run with the look-ups that every check needs.
+
+A check is a pure function from a `Case` to pieces of evidence, none when the invariant holds. A
+person counts by all the ids that the target knew them by, so rows under an older id are theirs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from deadheat.history import Plane, StepKind
+from deadheat.invariants.ownership import Owner, owner_of, owner_of_subscription, person_of
+from deadheat.invariants.policies import NAMES_ALIKE, status_names
+from deadheat.invariants.settled import CustomerRow, EffectRow, Settled, SubscriptionRow
+from deadheat.invariants.stripe_json import (
+    LIVE,
+    charged,
+    id_of,
+    is_live_customer,
+    refunded,
+    subscription_of,
+)
+
+if TYPE_CHECKING:
+    from deadheat.invariants.settled import Json, Person
+
+Row = CustomerRow | SubscriptionRow | EffectRow
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A settled run, and the ``[invariants]`` table that it is judged by."""
+
+    settled: Settled
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def profiles(self) -> tuple[CustomerRow, ...]:
+        """The rows of ``customers`` once the run had settled."""
+        return self.settled.before_again.customers or ()
+
+    @property
+    def subscription_rows(self) -> tuple[SubscriptionRow, ...]:
+        """The rows of ``subscriptions`` once the run had settled."""
+        return self.settled.before_again.subscriptions or ()
+
+    def person(self, user_id: str) -> Person | None:
+        """Give the person with that id."""
+        return person_of(user_id, self.settled.people)
+
+    def profiles_of(self, person: Person) -> tuple[CustomerRow, ...]:
+        """Give a person's profile rows, under any of their ids."""
+        return tuple(row for row in self.profiles if self.person(row.user_id) == person)
+
+    def subscription_rows_of(self, person: Person) -> tuple[SubscriptionRow, ...]:
+        """Give a person's subscription rows, under any of their ids."""
+        return tuple(row for row in self.subscription_rows if self.person(row.user_id) == person)
+
+    def customer(self, customer_id: str) -> Json | None:
+        """Give a Stripe customer of the run; None for one that Stripe never made."""
+        return next((c for c in self.settled.stripe.customers if c.get("id") == customer_id), None)
+
+    def subscription(self, subscription_id: str) -> Json | None:
+        """Give a Stripe subscription of the run."""
+        return next((s for s in self.settled.stripe.subscriptions if s.get("id") == subscription_id), None)
+
+    def live_customers(self) -> tuple[str, ...]:
+        """Give the ids of the customers that Stripe holds and has not deleted."""
+        return tuple(str(c["id"]) for c in self.settled.stripe.customers if is_live_customer(c))
+
+    def owner(self, customer_id: str) -> Owner | None:
+        """Give the owner of a customer by the rule of `deadheat.invariants.ownership`."""
+        return owner_of(customer_id, self.settled)
+
+    def holder(self, subscription: Json) -> Person | None:
+        """Give whose subscription it is; failing Stripe's word, whose row names it."""
+        owner = owner_of_subscription(subscription, self.settled)
+        if owner is not None:
+            return owner.person
+        named = [r for r in self.subscription_rows if r.stripe_subscription_id == subscription.get("id")]
+        return self.person(named[0].user_id) if named else None
+
+    def paid_invoices(self) -> tuple[Json, ...]:
+        """Give the invoices that took money and did not give all of it back."""
+        stripe = self.settled.stripe
+        return tuple(i for i in stripe.invoices if charged(i) > 0 and not refunded(i, stripe.refunds))
+
+    def is_paid(self, subscription: Json) -> bool:
+        """Say whether an invoice of that subscription took money and kept it."""
+        return any(subscription_of(invoice) == subscription.get("id") for invoice in self.paid_invoices())
+
+    def policy(self, invariant: str, default: str) -> str:
+        """Give the policy set for an invariant, ``default`` where it is only on."""
+        policy = self.settings.get(invariant, "on")
+        return default if policy == "on" else policy
+
+    def means(self, local_status: str | None) -> frozenset[str]:
+        """Give the Stripe statuses that a status of the target's stands for."""
+        name = (local_status or "").casefold()
+        names = {**NAMES_ALIKE, **status_names(self.settings.get("subscription-matches-stripe", "on"))}
+        return names.get(name, frozenset({name}))
+
+    def is_live_row(self, row: SubscriptionRow) -> bool:
+        """Say whether the target takes that subscription for live."""
+        return bool(self.means(row.status) & LIVE)
+
+    def made_in(self, *object_ids: str) -> tuple[int, ...]:
+        """Give the step that first showed each object at Stripe, where the history has one."""
+        return tuple(seq for one in object_ids if (seq := self._made_in(one)) is not None)
+
+    def _made_in(self, object_id: str) -> int | None:
+        steps = self.settled.history.of(Plane.STRIPE)
+        effects = [s for s in steps if s.kind is StepKind.EFFECT]
+        return next((s.seq for s in (*effects, *steps) if _mentions(s.data, object_id)), None)
+
+
+def row_of(row: Row) -> dict[str, Any]:
+    """Give a row as plain JSON, for evidence."""
+    return asdict(row)
+
+
+def called(person: Person) -> str:
+    """Name a person in a sentence.
+
+    >>> called(Person(ids=("u1",), email="ada@example.test", name="Ada"))
+    'Ada (user u1)'
+    """
+    return f"{person.name} (user {person.ids[-1]})"
+
+
+def customer_of(subscription: Json) -> str | None:
+    """Give the customer that a subscription bills."""
+    return id_of(subscription.get("customer"))
+
+
+def listed(things: tuple[str, ...] | list[str]) -> str:
+    """Join names for a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(part for part in (", ".join(things[:-1]), *things[-1:]) if part)
+
+
+def at_step(seqs: tuple[int, ...]) -> str:
+    """Give a clause that names steps; empty for none.
+
+    >>> at_step((3, 7))
+    ' (steps 3 and 7)'
+    """
+    if not seqs:
+        return ""
+    return f" (step{'s' if len(seqs) > 1 else ''} {listed([str(seq) for seq in seqs])})"
+
+
+def _mentions(value: object, text: str) -> bool:
+    if isinstance(value, str):
+        return value == text
+    if isinstance(value, Mapping):
+        return any(_mentions(inner, text) for inner in value.values())
+    return isinstance(value, list | tuple) and any(_mentions(inner, text) for inner in value)
