@@ -1,0 +1,188 @@
+"""The pytest plugin: each scenario is a test item, and ``race`` explores what a test hands it.
+
+One deployment is put up when the first race needs it and taken down when the session ends. A
+violated exploration fails the test with its evidence; an inconclusive one fails it too, with a text
+that begins INCONCLUSIVE: it is never skipped and never passed. What each exploration found rides on
+its report as a user property, so that under xdist the controller alone writes ``summary.json``.
+
+Every pytest session of an environment loads this module, so it imports the engine only when there is
+something to race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deadheat.errors import Inconclusive, SetupError, Violated
+from deadheat.program import Program, Scenario, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from deadheat.engine.events import Exploration
+    from deadheat.engine.explore import Explorer
+    from deadheat.settings import Settings
+
+OPTIONS = {
+    "target": "what to race: reference, before or a deadheat.toml",
+    "postgres": "auto, embedded or a DSN",
+    "stripe-mock": "auto, off, a path or a URL",
+    "strategy": "only this strategy",
+    "schedules": "runs of each scenario",
+    "seconds": "seconds for each scenario",
+    "seed": "draw the same latencies again",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the options of ``deadheat run`` that make sense in a test session."""
+    group = parser.getgroup("deadheat", "racing a Stripe billing integration")
+    for name, text in OPTIONS.items():
+        group.addoption(f"--deadheat-{name}", dest=f"deadheat_{name.replace('-', '_')}", help=text)
+
+
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> pytest.Item | None:
+    """Turn a scenario into a test item; its function needs no ``test_`` prefix."""
+    if isinstance(obj, Scenario):
+        item: pytest.Item = ScenarioItem.from_parent(collector, name=name, scenario=obj)
+        return item
+    return None
+
+
+class ScenarioItem(pytest.Item):
+    """A scenario as a test: explores it, and fails when it is violated or inconclusive."""
+
+    def __init__(self, *, scenario: Scenario, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scenario = scenario
+
+    def runtest(self) -> None:
+        """Explore the scenario with the budget of the session."""
+        from deadheat.engine.discover import lacking
+
+        arena = arena_of(self.config)
+        if lack := lacking(self.scenario, arena.settings.target):
+            pytest.skip(f"{self.scenario.name}: the target does not offer {', '.join(lack)}")
+        arena.race(self.scenario)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show a verdict as its text, anything else as a traceback."""
+        if isinstance(excinfo.value, Violated | Inconclusive | SetupError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Name the scenario, at the line of its function."""
+        line = self.scenario.build.__code__.co_firstlineno - 1
+        return self.path, line, self.scenario.name
+
+
+@pytest.fixture(scope="session")
+def race(request: pytest.FixtureRequest) -> Callable[..., Exploration]:
+    """Explore a program or a scenario: ``race(it, schedules=…, seconds=…, strategy=…)``.
+
+    Returns the Exploration when it is clean; raises Violated (an AssertionError) or Inconclusive.
+    The users of a program are replaced by fresh ones in each run.
+    """
+    return arena_of(request.config).race
+
+
+class Arena:
+    """What the races of one test session need, put up by the first of them."""
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        self.settings = settings
+        self._run_id = run_id
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._explorer: Explorer | None = None
+        self._reports: Any = None
+
+    def race(
+        self,
+        raced: Program | Scenario,
+        *,
+        schedules: int | None = None,
+        seconds: float | None = None,
+        strategy: str | None = None,
+    ) -> Exploration:
+        """Explore; Violated or Inconclusive for what is not clean."""
+        settings = replace(
+            self.settings,
+            schedules=schedules or self.settings.schedules,
+            seconds=seconds or self.settings.seconds,
+            strategy=strategy or self.settings.strategy,
+        )
+        scenario = raced if isinstance(raced, Scenario) else _as_scenario(raced)
+        explored = self._runner.run(self._explore(scenario, settings))
+        text = self._reports.text_of(explored)
+        if explored.verdict.name == "VIOLATED":
+            raise Violated(text, explored)
+        if explored.verdict.name == "INCONCLUSIVE":
+            raise Inconclusive(text, explored)
+        return explored
+
+    async def _explore(self, scenario: Scenario, settings: Settings) -> Exploration:
+        from deadheat.engine.suite import budget_of, open_explorer
+        from deadheat.report import Reports
+
+        if self._explorer is None:
+            self._reports = self._stack.enter_context(Reports(self.settings, self._run_id, quiet=True))
+            self._explorer = await self._stack.enter_async_context(
+                open_explorer(
+                    self.settings,
+                    run_id=self._run_id,
+                    folder=self._reports.folder,
+                    sink=self._reports.histories,
+                    emit=self._reports.handle,
+                )
+            )
+        return await self._explorer.explore(scenario, budget_of(settings))
+
+    def close(self) -> None:
+        """Take everything down."""
+        with self._runner:
+            self._runner.run(self._stack.aclose())
+
+
+def _as_scenario(program: Program) -> Scenario:
+    def build(world: World) -> Program:
+        return program.recast(world)
+
+    return Scenario(name="program", needs=(), build=build, about="a program handed to race()")
+
+
+_ARENA = pytest.StashKey[Arena]()
+
+
+def arena_of(config: pytest.Config) -> Arena:
+    """Give the session's arena, made from its options at first use."""
+    from deadheat.engine.suite import new_run_id
+    from deadheat.settings import load_settings
+
+    if _ARENA not in config.stash:
+        given = {name.replace("-", "_"): config.getoption(f"deadheat_{name.replace('-', '_')}") for name in OPTIONS}
+        options = {name: value for name, value in given.items() if value is not None}
+        settings = load_settings(options=options, environ=os.environ, cwd=config.rootpath)
+        config.stash[_ARENA] = Arena(settings, new_run_id())
+    return config.stash[_ARENA]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Take the arena down when the session ends, however it does."""
+    try:
+        return (yield)
+    finally:
+        if _ARENA in session.config.stash:
+            session.config.stash[_ARENA].close()
+            del session.config.stash[_ARENA]
