@@ -1,4 +1,4 @@
-"""Settings: what to race and how, from the command line, the environment and deadheat.toml."""
+"""What the settings are, once read: plain values that the engine takes as they stand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Request:
 
     Values of ``json`` may hold ``{user.id}``, ``{user.email}``, ``{user.name}``, ``{price}`` and
     captured names (``{code}``), as may the path. ``capture`` maps a name to where the answer holds
-    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``, ``cookie:name``. Capturing ``user.id`` tells which
-    id the target gave to the user.
+    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``, ``cookie:name``. Capturing
+    ``user.id`` tells which id the target gave to the user.
     """
 
     method: str
@@ -72,7 +72,13 @@ class TargetSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a run needs to know, validated."""
+    """Everything a run needs to know, validated.
+
+    ``scenarios`` are folders of scenario modules, absolute, and none stands for those that Deadheat
+    brings; which of their scenarios to run is no setting. ``schedules`` and ``seconds`` are budgets
+    for each scenario. ``workers`` run side by side, each with a deployment of its own; those of
+    `TargetSettings` are processes within one. ``stripe_mock`` is a word, a URL or an absolute path.
+    """
 
     target: TargetSettings
     target_name: str = "reference"
