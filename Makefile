@@ -1,0 +1,47 @@
+# What a clone can do with Python 3.11 and make alone. `make` lists it.
+#
+# The environment in .venv is the project's own: whatever virtual environment, PYTHONPATH or pip
+# option is active outside does not reach it; where pip finds its packages does.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONSTARTUP
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIREMENT PIP_CONSTRAINT PIP_EDITABLE
+unexport PIP_NO_DEPS PIP_PRE PIP_DRY_RUN PIP_REPORT PIP_REQUIRE_VIRTUALENV PIP_REQUIRE_HASHES
+unexport PIP_NO_BUILD_ISOLATION PIP_QUIET PIP_VERBOSE
+unexport GOFLAGS GOOS GOARCH GOBIN
+export PYTHONNOUSERSITE = 1
+export PIP_USER = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help race test lint clean environment environment-dev stripe-mock
+
+# stripe-mock, where `make` put it there and the user named none.
+WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK+set}" ]; then \
+	DEADHEAT_STRIPE_MOCK=$$(pwd)/.tools/stripe-mock; export DEADHEAT_STRIPE_MOCK; fi
+
+help:
+	@echo 'make race    race the reference implementation; TARGET=before, a settings file or a URL'
+	@echo '             races that instead, and ARGS="…" is passed on to `deadheat run`'
+	@echo 'make test    lint, types, layering and every test; ARGS="…" is passed on to pytest'
+	@echo 'make lint    only what the code base says of itself: lint, types, layering, house rules'
+	@echo 'make clean   remove .venv, .tools and caches; what runs found, in .deadheat, stays'
+
+race: environment stripe-mock
+	@$(WITH_STRIPE_MOCK); exec .venv/bin/deadheat run $(if $(TARGET),--target "$$TARGET") $(ARGS)
+
+test: environment-dev stripe-mock
+	@$(WITH_STRIPE_MOCK); exec .venv/bin/python -m pytest $(ARGS)
+
+lint: environment-dev
+	@exec .venv/bin/python -m pytest --quiet tests/house $(ARGS)
+
+environment:
+	@sh .ci/environment
+
+environment-dev:
+	@sh .ci/environment dev
+
+stripe-mock:
+	@[ -n "$${DEADHEAT_STRIPE_MOCK+set}" ] || sh .ci/stripe-mock
+
+clean:
+	@rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
