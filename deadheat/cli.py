@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 import deadheat
+from deadheat.bundled import bundled
 from deadheat.engine.discover import discover, select
 from deadheat.engine.suite import new_run_id, run_suite
 from deadheat.errors import DeadheatError, SetupError
@@ -61,7 +62,7 @@ def run(scenarios: tuple[str, ...], **options: Any) -> None:
 
 
 def _run(settings: Settings, names: tuple[str, ...]) -> int:
-    chosen = select(discover(settings.scenarios), names)
+    chosen = select(discover(map(Path, settings.scenarios or [bundled("scenarios")])), names)
     run_id = new_run_id()
     reports = Reports(settings, run_id)
     try:

@@ -53,8 +53,10 @@ class Courier:
                 fresh = [event_id for event_id in self.outbox.emitted() if event_id not in seen]
                 seen.update(fresh)
                 for event_id in reversed(fresh) if deliveries.order == "reversed" else fresh:
-                    copies = [self._later(event_id, deliveries, actor) for _ in range(1 + deliveries.duplicates)]
-                    made = [group.create_task(copy) for copy in copies]
+                    made = [
+                        group.create_task(self._later(event_id, deliveries, actor))
+                        for _ in range(1 + deliveries.duplicates)
+                    ]
                     tasks += made
                     if deliveries.order != "any":
                         await asyncio.wait(made)

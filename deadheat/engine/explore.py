@@ -11,13 +11,13 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, Verdict
 from deadheat.engine.run import Ran, run_program
-from deadheat.errors import ProgramError
-from deadheat.invariants import judge
+from deadheat.errors import ProgramError, Trouble
+from deadheat.invariants import Tally, judge
 from deadheat.program import World
 from deadheat.schedule import make_strategy
 
@@ -58,7 +58,7 @@ class Budget:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Seen:
     """What an exploration has seen so far."""
 
     scenario: Scenario
@@ -67,12 +67,12 @@ class _Tally:
     inconclusive: int = 0
     in_a_row: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    actors: int = 0
     raced: bool = False
-    checked: Counter[str] = field(default_factory=Counter)
+    invariants: Tally = field(default_factory=Tally)
     shown: Counter[tuple[str, str]] = field(default_factory=Counter)
     best: dict[str, tuple[Ran, Violation, str, int]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
-    not_checked: dict[str, str] = field(default_factory=dict)
 
     def note(self, strategy: str, number: int, ran: Ran, judgement: Judgement | None) -> RunFinished:
         """Take in one run."""
@@ -85,8 +85,7 @@ class _Tally:
             self.inconclusive += 1
             self.reasons[ran.reason or "no reason given"] += 1
         else:
-            self.checked.update(judgement.checked)
-            self.not_checked.update(judgement.not_checked)
+            self.invariants.add(judgement)
             for violation in judgement.violations:
                 self._show(strategy, number, ran, violation)
         return RunFinished(
@@ -124,13 +123,13 @@ class _Tally:
             for invariant, (ran, violation, strategy, number) in sorted(self.best.items())
         )
 
-    def finish(self, elapsed_s: float, racing_actors: int) -> Exploration:
+    def finish(self, elapsed_s: float) -> Exploration:
         """Give the exploration; a race that never happened makes it inconclusive."""
         reason = None
         if self.reasons:
             reason, times = self.reasons.most_common(1)[0]
             reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
-        if self.runs["barrage"] and racing_actors > 1 and not self.raced and self.verdict is Verdict.CLEAN:
+        if self.runs["barrage"] and self.actors > 1 and not self.raced and self.verdict is Verdict.CLEAN:
             self.verdict = Verdict.INCONCLUSIVE
             reason = "the race never happened: no two requests or deliveries were in the air at once"
         return Exploration(
@@ -142,10 +141,8 @@ class _Tally:
             elapsed_s=elapsed_s,
             findings=self.findings(),
             reason=reason,
-            invariants={
-                i: (n, sum(v for (_, j), v in self.shown.items() if i == j)) for i, n in self.checked.items()
-            },
-            not_checked=dict(self.not_checked),
+            invariants=self.invariants.counts(),
+            not_checked=self.invariants.not_checked(),
         )
 
 
@@ -165,10 +162,8 @@ class Explorer:
     async def explore(self, scenario: Scenario, budget: Budget) -> Exploration:
         """Run a scenario until its budget is spent."""
         planned = budget.planned()
-        self.emit(
-            ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned)
-        )
-        tally = _Tally(scenario)
+        self.emit(ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned))
+        seen = _Seen(scenario)
         began = time.perf_counter()
         shares = _shares(budget.strategies, planned)
         for strategy in budget.strategies:
@@ -178,9 +173,8 @@ class Explorer:
                 left = iter(range(1))
             async with asyncio.TaskGroup() as group:
                 for deployment in self.deployments:
-                    group.create_task(self._work(deployment, strategy, left, until, tally))
-        program = scenario(World(f"{self.invocation}x"))
-        finished = tally.finish(time.perf_counter() - began, len(program.race))
+                    group.create_task(self._work(deployment, strategy, left, until, seen))
+        finished = seen.finish(time.perf_counter() - began)
         self.emit(finished)
         return finished
 
@@ -190,18 +184,19 @@ class Explorer:
         name: str,
         left: Iterator[int],
         until: float | None,
-        tally: _Tally,
+        seen: _Seen,
     ) -> None:
         strategy = make_strategy(name, self.seed)
         for _ in left:
-            if tally.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
+            if seen.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
                 return
             number = next(self._numbers)
-            program = self._program(tally.scenario, number, deployment)
-            steps = self.sink.begin(number, tally.scenario.name, name)
+            program = self._program(seen.scenario, number, deployment)
+            seen.actors = len(program.race)
+            steps = self.sink.begin(number, seen.scenario.name, name)
             ran = await run_program(program, deployment, strategy, number=number, sink=steps)
-            judgement = judge(ran.settled, deployment.settings.invariants) if ran.settled else None
-            finished = tally.note(name, number, ran, judgement)
+            ran, judgement = _judged(ran, deployment)
+            finished = seen.note(name, number, ran, judgement)
             self.sink.end(number, finished.verdict, finished.reason)
             self.emit(finished)
 
@@ -211,6 +206,16 @@ class Explorer:
             if name not in deployment.settings.target.operations:
                 raise ProgramError(f"scenario {scenario.name} does {name}, which the target does not offer")
         return program
+
+
+def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:
+    """Ask the invariants; one that crashed leaves the run without a judgement, and says so."""
+    if ran.settled is None:
+        return ran, None
+    try:
+        return ran, judge(ran.settled, deployment.settings.invariants)
+    except Trouble as trouble:
+        return replace(ran, reason=str(trouble)), None
 
 
 def _shares(strategies: tuple[str, ...], planned: int | None) -> dict[str, int] | None:

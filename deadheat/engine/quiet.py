@@ -45,7 +45,8 @@ class Quiet:
                 return
             if now - began > REST_SECONDS_MAX:
                 raise Trouble(
-                    f"the target did not come to rest within {REST_SECONDS_MAX:.0f} s: {busy} database "
-                    f"sessions are busy or idle in a transaction, {self.gate.in_flight} Stripe calls in flight"
+                    f"the target did not come to rest within {REST_SECONDS_MAX:.0f} s: {busy} of its "
+                    "database sessions are busy or hold a transaction open, and "
+                    f"{self.gate.in_flight} Stripe calls are in flight"
                 )
             await asyncio.sleep(POLL_MS / 1000)

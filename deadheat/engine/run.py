@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from deadheat.engine.cast import Cast
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
 from deadheat.engine.quiet import Quiet
-from deadheat.errors import ActRefused, TargetLost, Trouble
+from deadheat.errors import ActRefused, DeadheatError, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
 from deadheat.program import Cancel, Deliveries, Do, Operation, Pay, Program, Refund
@@ -81,14 +82,25 @@ async def run_program(
             settled = await run.to_the_end(number)
     except TimeoutError:
         reason = f"the run was not over after {RUN_SECONDS_MAX:.0f} s"
-    except Trouble as trouble:
-        reason = str(trouble)
+    except Exception as error:
+        reason = _reason(error)
     return Ran(
         history=recorder.history(),
         elapsed_s=time.perf_counter() - began,
         settled=settled,
         reason=reason,
     )
+
+
+def _reason(error: BaseException) -> str:
+    """Say why a run came to nothing; what is not trouble of the target's is an error of our own."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((e for e in error.exceptions if isinstance(e, Trouble)), error.exceptions[0])
+    if isinstance(error, DeadheatError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{where.name}, {where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
+    return f"an error of Deadheat's own: {type(error).__name__}: {error} (in {place})"
 
 
 class Run:
@@ -106,9 +118,7 @@ class Run:
         self.mark = self.account.mark()
         self.gate = RunGate(self.account, self.cast, recorder, strategy)
         self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
-        self.courier = Courier(
-            deployment.client, deployment.webhook_path, self.outbox, recorder, strategy
-        )
+        self.courier = Courier(deployment.client, deployment.webhook_path, self.outbox, recorder, strategy)
         self.caller = Caller(deployment.client, recorder)
         self.quiet = Quiet(self.gate, recorder, deployment.database)
         self.answers: list[Answer] = []
@@ -228,13 +238,23 @@ class Run:
         return [i["id"] for i in made.invoices if i["customer"] in mine and i["status"] == "paid"]
 
     async def _settle(self) -> Settled:
+        if not self.deployment.webhook_path:
+            return self._settled(tables := await self._tables(), tables)
         refused = await self.courier.settle(self.quiet.reached)
         before_again = await self._tables()
         forged_changed = await self._forge_again(before_again)
         await self.courier.again()
         await self.quiet.reached()
         await self.courier.settle(self.quiet.reached)
-        after_again = await self._tables()
+        return self._settled(before_again, await self._tables(), refused, forged_changed)
+
+    def _settled(
+        self,
+        before_again: Tables,
+        after_again: Tables,
+        refused: tuple[str, ...] = (),
+        forged_changed: tuple[int, ...] = (),
+    ) -> Settled:
         self.deployment.check_alive()
         made = self.account.made_since(self.mark)
         return Settled(
@@ -256,6 +276,7 @@ class Run:
             forged_changed=forged_changed,
             asked_for=self._asked_for(),
             made_to_fail=bool(self.program.faults),
+            webhooks=bool(self.deployment.webhook_path),
             history=self.recorder.history(),
         )
 

@@ -140,6 +140,6 @@ def finish(
         runs=sum(e.runs for e in explored),
         elapsed_s=elapsed_s,
         invariants={invariant: (n, violated[invariant]) for invariant, n in sorted(checked.items())},
-        not_checked=not_checked,
+        not_checked={i: reason for i, reason in not_checked.items() if not checked[i]},
         interrupted=interrupted,
     )

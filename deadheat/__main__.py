@@ -1,0 +1,5 @@
+"""``python -m deadheat`` is ``deadheat``."""
+
+from deadheat.cli import main
+
+main(prog_name="deadheat")

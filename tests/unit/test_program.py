@@ -1,0 +1,78 @@
+"""Programs and scenarios: plain values that refuse nonsense."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deadheat import Program, Scenario, World, scenario
+from deadheat.errors import ProgramError
+
+
+def test_users_are_fresh_and_carry_the_marker() -> None:
+    world = World("beef1")
+    ada, bob = world.user(), world.user()
+    assert ada.id != bob.id
+    assert ada.email != bob.email
+    assert all("beef1" in text for text in (ada.email, ada.name, bob.email, bob.name))
+    assert world.users == (ada, bob)
+
+
+@given(st.text("0123456789abcdef", min_size=1, max_size=12), st.text("0123456789abcdef", min_size=1))
+def test_another_marker_makes_other_users(one: str, other: str) -> None:
+    ada, again = World(one).user(), World(other).user()
+    assert (ada == again) == (one == other)
+    assert (ada.id == again.id) == (one == other)
+
+
+def test_a_program_without_actors_is_refused() -> None:
+    with pytest.raises(ProgramError, match="at least one actor"):
+        Program(race=[])
+    with pytest.raises(ProgramError, match="at least one actor"):
+        Program(race=[[]])
+
+
+def test_what_is_not_an_operation_is_named() -> None:
+    with pytest.raises(ProgramError, match="not an operation: 'sign-up'"):
+        Program(race=[["sign-up"]])  # type: ignore[list-item]
+
+
+def test_recast_keeps_the_plot_and_changes_the_people() -> None:
+    world = World("aa")
+    ada, bob = world.user(), world.user()
+    program = Program(
+        before=[ada.do("sign-up")],
+        race=[[ada.do("check-out"), ada.pay()], [bob.cancel()], [world.deliveries(duplicates=1)]],
+        faults=[world.stripe_fails(ada, "POST /v1/customers")],
+    )
+    again = program.recast(World("bb"))
+    assert [type(o) for o in again.operations()] == [type(o) for o in program.operations()]
+    assert not set(again.users()) & set(program.users())
+    ada_again = again.users()[0]
+    assert [o.user for o in again.race[0]] == [ada_again, ada_again]  # type: ignore[union-attr]
+    assert again.before[0].user == ada_again  # type: ignore[union-attr]
+    assert again.faults[0].user == ada_again
+    assert again.race[2] == program.race[2]
+
+
+def test_a_scenario_is_named_by_module_and_function() -> None:
+    @scenario(needs=("sign-up",))
+    def two_at_once(world: World) -> Program:
+        """Two tabs."""
+        return Program(race=[[world.user().do("sign-up")]])
+
+    assert isinstance(two_at_once, Scenario)
+    assert two_at_once.name == "program.two-at-once"
+    assert two_at_once.needs == ("sign-up",)
+    assert two_at_once.about == "Two tabs."
+    assert two_at_once(World("aa")).race[0][0].operation == "sign-up"  # type: ignore[union-attr]
+
+
+def test_a_scenario_that_returns_no_program_is_named() -> None:
+    @scenario()
+    def nothing(world: World) -> Program:
+        return None  # type: ignore[return-value]
+
+    with pytest.raises(ProgramError, match=r"program\.nothing returned None"):
+        nothing(World("aa"))
