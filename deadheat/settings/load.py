@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from deadheat.bundled import bundled
 from deadheat.errors import SettingsError, closest
 from deadheat.history import redact
+from deadheat.invariants import check_settings
 from deadheat.safety import check_dsn, check_key, check_url, check_variable
 from deadheat.settings import kinds
 from deadheat.settings.file import OWN_NAME, SettingsFile, project_file, project_hosts, read_file
@@ -29,6 +30,8 @@ from deadheat.settings.target import read_target
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from deadheat.settings.table import Table
 
 OURS = {"reference": OWN_NAME, "before": f"before/{OWN_NAME}"}
 
@@ -116,7 +119,7 @@ def _said(name: str, file: SettingsFile, *, beneath: _Said | None = None) -> _Sa
     top = file.top()
     folder = file.path.parent
     run = from_file(top, folder)
-    invariants = top.strings("invariants", kinds.text)
+    invariants = _invariants(top)
     safety = top.table("safety")
     described = top.table("target")
     top.refuse_unknown()
@@ -140,6 +143,16 @@ def _said(name: str, file: SettingsFile, *, beneath: _Said | None = None) -> _Sa
         invariants={**beneath.invariants, **invariants} if beneath else invariants,
         allow_hosts=(*beneath.allow_hosts, *allow_hosts) if beneath else allow_hosts,
     )
+
+
+def _invariants(top: Table) -> dict[str, str]:
+    """Read which invariants are on, off or told something."""
+    found = top.strings("invariants", kinds.text)
+    try:
+        check_settings(found)
+    except SettingsError as error:
+        raise SettingsError(f"{top.file}: {error}") from None
+    return found
 
 
 def _with_workers(target: TargetSettings, wanted: Given | None) -> TargetSettings:

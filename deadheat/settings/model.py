@@ -91,7 +91,7 @@ class Settings:
     seed: int = 0
     workers: int = 1
     keep_all: bool = False
-    scenarios: tuple[str, ...] = ()
+    scenarios: tuple[Path, ...] = ()
     invariants: Mapping[str, str] = field(default_factory=dict)
     allow_hosts: tuple[str, ...] = ()
     state_folder: Path = Path(".deadheat")

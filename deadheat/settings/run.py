@@ -71,7 +71,7 @@ def run_kinds(base: Path) -> dict[str, Kind[Any]]:
         "keep": kinds.one_of("all"),
         "junit": path,
         "json": path,
-        "scenarios": lambda value: tuple(map(str, kinds.list_of(path, "folders")(value))),
+        "scenarios": kinds.list_of(path, "folders"),
     }
 
 
