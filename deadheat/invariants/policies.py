@@ -34,7 +34,7 @@ def status_names(setting: str) -> dict[str, frozenset[str]]:
         if not (local and equals and stripe):
             raise SettingsError(
                 f'[invariants] subscription-matches-stripe: "{pair.strip()}" is not a pair. Write '
-                '"on", "off", or names of a status, yours and Stripe\'s: "paid=active|trialing, ended=canceled".'
+                '"on", "off", or your names and Stripe\'s: "paid=active|trialing, ended=canceled".'
             )
         meant = frozenset(name.strip() for name in stripe.split("|"))
         for unknown in sorted(meant - STATUSES):

@@ -1,0 +1,60 @@
+"""The last words of a suite: the verdict, what was not looked at, and what clean is worth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from deadheat.engine.events import Verdict
+from deadheat.report.plain import plain
+from deadheat.report.prose import bound_line, not_checked, strategies_of, stripe_mock_line, verdict_word
+
+if TYPE_CHECKING:
+    from deadheat.engine.events import SuiteFinished, SuiteStarted
+
+INTERRUPTED = 130
+
+_CODES = {Verdict.CLEAN: 0, Verdict.VIOLATED: 1, Verdict.INCONCLUSIVE: 3}
+
+
+def exit_code(verdict: Verdict, interrupted: bool = False) -> int:
+    """Give the exit code of a suite: 0 clean, 1 violated, 3 inconclusive, 130 interrupted."""
+    return INTERRUPTED if interrupted else _CODES[verdict]
+
+
+def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list[str]:
+    """Give the last lines: verdict first, then everything that qualifies it."""
+    lines = [_verdict_line(finished)]
+    clean = [e for e in finished.scenarios if not e.skipped and e.verdict is Verdict.CLEAN]
+    if clean:
+        some = "" if finished.verdict is Verdict.CLEAN else f"{_many(len(clean), 'scenario')} clean: "
+        lines.append(f"  {some}{bound_line(clean)}")
+    for name, reason in not_checked(finished.not_checked, finished.invariants).items():
+        lines.append(f"  not checked: {plain(name)} ({plain(reason)})")
+    for exploration in finished.scenarios:
+        if exploration.skipped:
+            lacks = plain(", ".join(exploration.skipped))
+            lines.append(f"  skipped: {plain(exploration.scenario)} (the target does not offer {lacks})")
+    if started is not None:
+        lines.append(f"  {stripe_mock_line(started.stripe_mock)}")
+    return lines
+
+
+def _verdict_line(finished: SuiteFinished) -> str:
+    word = "INTERRUPTED" if finished.interrupted else str(finished.verdict).upper()
+    counts = Counter(verdict_word(exploration) for exploration in finished.scenarios)
+    order = ("violated", "inconclusive", "clean", "skipped")
+    of = ", ".join(f"{counts[one]} {one}" for one in order if counts[one])
+    strategies: Counter[str] = Counter()
+    for exploration in finished.scenarios:
+        strategies.update(exploration.strategies)
+    drawn = f" ({strategies_of(strategies)})" if strategies else ""
+    rate = f", {finished.runs / finished.elapsed_s:.1f} runs/s" if finished.elapsed_s > 0 else ""
+    return (
+        f"{word}: {_many(len(finished.scenarios), 'scenario')}{': ' + of if of else ''}; "
+        f"{_many(finished.runs, 'run')}{drawn} in {finished.elapsed_s:.1f} s{rate}"
+    )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

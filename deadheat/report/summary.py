@@ -1,0 +1,106 @@
+"""``summary.json``: the verdict for machines, with the keys of DESIGN 6.
+
+What only control can know is null before there is any: ``token``, ``replays``, ``switches``,
+``choices_before`` and ``choices_after``; ``diverged`` is then 0, for nothing is replayed. A scenario
+that was skipped has the verdict "skipped", and an invocation that was interrupted with nothing found
+has "interrupted": neither was clean. ``strategy`` joins the strategies with "+".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from deadheat.engine.events import SuiteFinished, SuiteStarted, Verdict
+from deadheat.history import Plane, redact
+from deadheat.report.disk import check_writable, make_state_folder, write_atomically
+from deadheat.report.prose import not_checked, verdict_word, violated_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deadheat.engine.events import Event, Exploration, Finding
+
+NAME = "summary.json"
+
+
+class SummaryReport:
+    """Writes ``summary.json`` when the suite is over, and a copy where it is asked for.
+
+    The summary of an earlier invocation goes when this one starts: it would speak of another.
+    """
+
+    def __init__(self, state_folder: Path, copy: Path | None = None) -> None:
+        self.path = state_folder / NAME
+        self._copy = copy
+        self._started: SuiteStarted | None = None
+
+    def start(self) -> None:
+        """Make sure that both files can be written, and drop what an earlier invocation left."""
+        make_state_folder(self.path.parent)
+        if self._copy is not None:
+            check_writable(self._copy, "--json")
+        self.path.unlink(missing_ok=True)
+
+    def handle(self, event: Event) -> None:
+        """Wait for the end."""
+        if isinstance(event, SuiteStarted):
+            self._started = event
+        elif isinstance(event, SuiteFinished) and self._started is not None:
+            text = redact(json.dumps(summary(self._started, event), indent=2)) + "\n"
+            for path in (self.path, self._copy):
+                if path is not None:
+                    write_atomically(path, text)
+
+    def finish(self) -> None:
+        """Nothing is held open."""
+
+
+def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
+    """Give the summary as JSON data."""
+    word = str(finished.verdict)
+    if finished.interrupted and finished.verdict is not Verdict.VIOLATED:
+        word = "interrupted"
+    return {
+        "verdict": word,
+        "seed": started.seed,
+        "postgres": started.postgres,
+        "stripe_mock": started.stripe_mock,
+        "elapsed_s": round(finished.elapsed_s, 3),
+        "runs": finished.runs,
+        "runs_per_s": round(finished.runs / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,
+        "not_checked": not_checked(finished.not_checked, finished.invariants),
+        "scenarios": [_scenario(exploration) for exploration in finished.scenarios],
+        "invariants": {
+            name: {"checked": checked, "violated": violated}
+            for name, (checked, violated) in finished.invariants.items()
+        },
+    }
+
+
+def _scenario(exploration: Exploration) -> dict[str, Any]:
+    return {
+        "name": exploration.scenario,
+        "strategy": "+".join(exploration.strategies),
+        "runs": exploration.runs,
+        "inconclusive": exploration.inconclusive,
+        "diverged": 0,
+        "verdict": verdict_word(exploration),
+        "violated": list(violated_in(exploration)),
+        "findings": [_finding(finding) for finding in exploration.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """Give a finding; ``actors`` are those that did an operation or were delivered for."""
+    acting = {step.actor for step in finding.history if step.plane in (Plane.HTTP, Plane.WEBHOOK)}
+    return {
+        "token": None,
+        "invariants": [finding.invariant],
+        "replays": None,
+        "actors": len(acting),
+        "switches": None,
+        "runs_until_found": finding.runs_until_found,
+        "choices_before": None,
+        "choices_after": None,
+    }
