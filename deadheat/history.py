@@ -3,8 +3,9 @@
 A step is one crossing of a plane. It is named by (actor, plane and kind, label), never by its
 position, and holds what it carried as plain JSON data, already redacted. A `Recorder` belongs to
 one run; it numbers the steps, stamps them with microseconds since the run began, and hands each on
-to a sink as it happens. Secrets never reach a step: whoever records one leaves them out, and
-`redact` masks what has the shape of a key all the same.
+to a sink as it happens. Secrets never reach a step: whoever records one leaves them out, and the
+recorder masks what has the shape of a key all the same. Masking works on each text by itself, never
+on a line of JSON: an escape before a key would hide it, and a mask across quotes break the line.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 VERSION = 1
 
@@ -67,34 +69,37 @@ class Step:
             "run": self.run,
             "seq": self.seq,
             "t_us": self.t_us,
-            "actor": self.actor,
+            "actor": redact(self.actor),
             "plane": self.plane.value,
             "step": self.kind.value,
             "conn": self.conn,
-            "attribution": self.attribution,
-            "label": self.label,
-            "data": self.data,
+            "attribution": redacted(self.attribution),
+            "label": redact(self.label),
+            "data": redacted(self.data),
         }
-        return redact(json.dumps(record, separators=(",", ":"), default=str))
+        return json.dumps(record, separators=(",", ":"))
 
     @classmethod
     def parse(cls, line: str) -> Step:
         """Read a step back from its line; ValueError for another version or a line of another kind."""
         record = json.loads(line)
-        if record.get("v") != VERSION or "seq" not in record:
+        if not isinstance(record, dict) or record.get("v") != VERSION or "seq" not in record:
             raise ValueError(f"not a step of history version {VERSION}: {line[:80]}")
-        return cls(
-            run=record["run"],
-            seq=record["seq"],
-            t_us=record["t_us"],
-            actor=record["actor"],
-            plane=Plane(record["plane"]),
-            kind=StepKind(record["step"]),
-            label=record["label"],
-            conn=record["conn"],
-            attribution=record["attribution"],
-            data=record["data"],
-        )
+        try:
+            return cls(
+                run=record["run"],
+                seq=record["seq"],
+                t_us=record["t_us"],
+                actor=record["actor"],
+                plane=Plane(record["plane"]),
+                kind=StepKind(record["step"]),
+                label=record["label"],
+                conn=record["conn"],
+                attribution=record["attribution"],
+                data=record["data"],
+            )
+        except KeyError as missing:
+            raise ValueError(f"a step without {missing}: {line[:80]}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Recorder:
         attribution: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> Step:
-        """Add a step; returns it, numbered and stamped."""
+        """Add a step; returns it, numbered and stamped, with what it carried as it was then."""
         step = Step(
             run=self.run,
             seq=len(self._steps) + 1,
@@ -145,10 +150,10 @@ class Recorder:
             actor=actor,
             plane=plane,
             kind=kind,
-            label=label,
+            label=redact(label),
             conn=conn,
             attribution=attribution,
-            data=data or {},
+            data=redacted(data or {}),
         )
         self._steps.append(step)
         if self._sink is not None:
@@ -160,17 +165,34 @@ class Recorder:
         return History(tuple(self._steps))
 
 
-_SECRET = re.compile(r"\b((?:sk|rk|pk)_(?:test|live)_|whsec_)[A-Za-z0-9_]+")
-_SIGNED = re.compile(r"\b(v1|v0)=[0-9a-f]{64}\b")
-_PASSWORD = re.compile(r"(?<=://)([^/\s:@]+):([^@\s/]+)@")
+_KEY = re.compile(r"(?<![A-Za-z])((?:sk|rk|pk)_(?:test|live)_|whsec_)[A-Za-z0-9_+/=]+")
+_CLIENT_SECRET = re.compile(r"(?<=_secret_)[A-Za-z0-9]{8,}")
+_SIGNED = re.compile(r"\b(v[01])=[0-9a-fA-F]{16,}")
+_BEARER = re.compile(r"\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{12,}", re.IGNORECASE)
+_PASSWORD = re.compile(r"""(?<=://)([^/\s:@"']*):[^\s/"']+@""")
+_SETTING = re.compile(r"""\b((?:ssl)?password|passwd|pwd)=(?:'[^']*'|[^\s&"']+)""", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
-    """Mask API keys, webhook secrets, signatures and the passwords of URLs.
+    """Mask API keys, webhook and client secrets, signatures, bearer tokens and passwords of URLs.
 
     >>> redact("key sk_test_abc123 at postgres://me:pw@localhost/db")
     'key sk_test_*** at postgres://me:***@localhost/db'
     """
-    text = _SECRET.sub(r"\1***", text)
+    text = _CLIENT_SECRET.sub("***", text)
     text = _SIGNED.sub(r"\1=***", text)
-    return _PASSWORD.sub(r"\1:***@", text)
+    text = _BEARER.sub(r"\1 ***", text)
+    text = _SETTING.sub(r"\1=***", text)
+    text = _PASSWORD.sub(r"\1:***@", text)
+    return _KEY.sub(r"\1***", text)
+
+
+def redacted(value: Any) -> Any:
+    """Give a value as plain JSON data with each of its texts masked; what JSON lacks becomes text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): redacted(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redacted(inner) for inner in value]
+    return redact(str(value))

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.events import SuiteFinished, SuiteStarted, Verdict
-from deadheat.history import Plane, redact
+from deadheat.history import Plane, redacted
 from deadheat.report.disk import check_writable, make_state_folder, write_atomically
 from deadheat.report.prose import not_checked, verdict_word, violated_in
 
@@ -47,7 +47,7 @@ class SummaryReport:
         if isinstance(event, SuiteStarted):
             self._started = event
         elif isinstance(event, SuiteFinished) and self._started is not None:
-            text = redact(json.dumps(summary(self._started, event), indent=2)) + "\n"
+            text = json.dumps(redacted(summary(self._started, event)), indent=2) + "\n"
             for path in (self.path, self._copy):
                 if path is not None:
                     write_atomically(path, text)
