@@ -12,10 +12,12 @@ something to race.
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import pickle
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,9 +26,10 @@ from deadheat.errors import Inconclusive, SetupError, Violated
 from deadheat.program import Program, Scenario, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
-    from deadheat.engine.events import Exploration
+    from deadheat.engine.events import Exploration, SuiteFinished, SuiteStarted
     from deadheat.engine.explore import Explorer
     from deadheat.settings import Settings
 
@@ -106,6 +109,7 @@ class Arena:
         self._stack = AsyncExitStack()
         self._explorer: Explorer | None = None
         self._reports: Any = None
+        self.explored: list[Exploration] = []  # since the last test's report was made
 
     def race(
         self,
@@ -124,6 +128,7 @@ class Arena:
         )
         scenario = raced if isinstance(raced, Scenario) else _as_scenario(raced)
         explored = self._runner.run(self._explore(scenario, settings))
+        self.explored.append(explored)
         text = self._reports.text_of(explored)
         if explored.verdict.name == "VIOLATED":
             raise Violated(text, explored)
@@ -148,6 +153,12 @@ class Arena:
             )
         return await self._explorer.explore(scenario, budget_of(settings))
 
+    def started(self) -> SuiteStarted | None:
+        """Say what was raced and on what; None when nothing was."""
+        if self._explorer is None:
+            return None
+        return self._explorer.started(self._run_id, self.settings.target_name, ())
+
     def close(self) -> None:
         """Take everything down."""
         with self._runner:
@@ -170,11 +181,82 @@ def arena_of(config: pytest.Config) -> Arena:
     from deadheat.settings import load_settings
 
     if _ARENA not in config.stash:
-        given = {name.replace("-", "_"): config.getoption(f"deadheat_{name.replace('-', '_')}") for name in OPTIONS}
+        given = {
+            name.replace("-", "_"): config.getoption(f"deadheat_{name.replace('-', '_')}") for name in OPTIONS
+        }
         options = {name: value for name, value in given.items() if value is not None}
         settings = load_settings(options=options, environ=os.environ, cwd=config.rootpath)
         config.stash[_ARENA] = Arena(settings, new_run_id())
     return config.stash[_ARENA]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what a test explored along with its report, to whoever writes the summary.
+
+    What is not clean in a test that passed was expected there, and is no verdict of the session.
+    """
+    report = yield
+    if call.when == "call" and _ARENA in item.config.stash:
+        arena = item.config.stash[_ARENA]
+        explored = [e for e in arena.explored if report.failed or not e.verdict]
+        arena.explored.clear()
+        if explored:
+            told = pickle.dumps((arena.started(), explored))
+            report.deadheat = base64.b85encode(told).decode()  # type: ignore[attr-defined]
+    return report
+
+
+class Summing:
+    """Gathers what was explored, in the controller, and writes ``summary.json`` at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._state_folder = config.rootpath / ".deadheat"
+        self._started: SuiteStarted | None = None
+        self._explored: list[Exploration] = []
+        self._began = time.perf_counter()
+        self._finished: SuiteFinished | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in what a test explored, here or in an xdist worker."""
+        told = getattr(report, "deadheat", None)
+        if told is not None:
+            self._started, explored = pickle.loads(base64.b85decode(told))
+            self._explored += explored
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the summary, when anything was explored."""
+        if self._started is None:
+            return
+        from deadheat.engine.suite import finish
+        from deadheat.report.summary import SummaryReport
+
+        names = tuple(explored.scenario for explored in self._explored)
+        self._started = replace(self._started, scenarios=names)
+        self._finished = finish(self._explored, time.perf_counter() - self._began)
+        report = SummaryReport(self._state_folder)
+        report.start()
+        report.handle(self._started)
+        report.handle(self._finished)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what the verdict covers and what it does not."""
+        if self._finished is None:
+            return
+        from deadheat.report.closing import closing_lines
+
+        terminalreporter.section("deadheat")
+        for line in closing_lines(self._finished, self._started):
+            terminalreporter.write_line(line)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Gather in the controller only; a worker of xdist has ``workerinput``."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Summing(config), "deadheat-summing")
 
 
 @pytest.hookimpl(wrapper=True)

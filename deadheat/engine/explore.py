@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, Verdict
+from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, SuiteStarted, Verdict
 from deadheat.engine.run import Ran, run_program
 from deadheat.errors import ProgramError, Trouble
 from deadheat.invariants import Tally, judge
@@ -158,6 +158,18 @@ class Explorer:
     postgres: str
     stripe_mock: str
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def started(self, run_id: str, target: str, scenarios: tuple[str, ...]) -> SuiteStarted:
+        """Say what is raced and on what."""
+        return SuiteStarted(
+            run_id=run_id,
+            target=target,
+            postgres=self.postgres,
+            stripe_mock=self.stripe_mock,
+            seed=self.seed,
+            scenarios=scenarios,
+            planned=None,
+        )
 
     async def explore(self, scenario: Scenario, budget: Budget) -> Exploration:
         """Run a scenario until its budget is spent."""

@@ -23,9 +23,10 @@ from deadheat.engine.quiet import Quiet
 from deadheat.errors import ActRefused, DeadheatError, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
+from deadheat.invariants.stripe_json import LIVE
 from deadheat.program import Cancel, Deliveries, Do, Operation, Pay, Program, Refund
 from deadheat.schedule import StepName
-from deadheat.stripe_sim import LIVE, PRICE, Outbox
+from deadheat.stripe_sim import MONTHLY, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,7 @@ class Run:
         self.strategy = strategy
         self.recorder = recorder
         self.account = deployment.account
-        self.cast = Cast(program.users(), PRICE)
+        self.cast = Cast(program.users(), MONTHLY)
         self.mark = self.account.mark()
         self.gate = RunGate(self.account, self.cast, recorder, strategy)
         self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
@@ -133,7 +134,7 @@ class Run:
         for operation in self.program.before:
             await self._perform(operation, LEAD, in_race=False)
             await self.quiet.reached()
-        self.gate.arm(self.program.faults)
+        self.gate.arm(tuple(self.program.faults))
         await (self._one_at_a_time() if self.strategy.controlled else self._all_at_once())
         self.gate.armed = False
         await self.quiet.reached()

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deadheat.engine.deployment import Grounds, open_deployment
@@ -21,7 +22,6 @@ from deadheat.engine.events import (
     Notice,
     SettingUp,
     SuiteFinished,
-    SuiteStarted,
     Verdict,
 )
 from deadheat.engine.explore import Budget, Explorer
@@ -95,17 +95,9 @@ async def run_suite(
     done: list[Exploration] = []
     async with open_explorer(settings, run_id=run_id, folder=folder, sink=sink, emit=emit) as explorer:
         began = time.perf_counter()
-        emit(
-            SuiteStarted(
-                run_id=run_id,
-                target=settings.target_name,
-                postgres=explorer.postgres,
-                stripe_mock=explorer.stripe_mock,
-                seed=settings.seed,
-                scenarios=tuple(made.name for made in scenarios),
-                planned=planned * sum(not lack for lack in missing.values()) if planned else None,
-            )
-        )
+        planned = planned * sum(not lack for lack in missing.values()) if planned else None
+        names = tuple(made.name for made in scenarios)
+        emit(replace(explorer.started(run_id, settings.target_name, names), planned=planned))
         try:
             for made in scenarios:
                 if lack := missing[made.name]:

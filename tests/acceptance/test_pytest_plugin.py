@@ -1,0 +1,104 @@
+"""The pytest plugin, in a pytest of its own: scenarios are items, ``race`` is a fixture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+SUITE = '''
+import pytest
+from deadheat import Inconclusive, Program, Violated, World, scenario
+
+
+@scenario(needs=("sign-up",))
+def two_at_once(world: World) -> Program:
+    ada = world.user()
+    return Program(race=[[ada.do("sign-up")], [ada.do("sign-up")]])
+
+
+@scenario(needs=("teleport",))
+def nobody_can(world: World) -> Program:
+    return Program(race=[[world.user().do("teleport")]])
+
+
+@scenario()
+def nothing_happens(world: World) -> Program:
+    return Program(race=[[world.deliveries()], [world.deliveries()]])
+
+
+def test_race_returns_an_exploration(race):
+    ada = World("x").user()
+    explored = race(Program(race=[[ada.do("sign-up")]]), schedules=3)
+    assert explored.runs == 3
+    assert explored.verdict.name == "CLEAN"
+
+
+def test_race_raises(race):
+    ada = World("x").user()
+    program = Program(race=[[ada.do("sign-up")], [ada.do("sign-up")]])
+    with pytest.raises(Violated, match="one-customer-per-user") as violated:
+        race(program, schedules=8, strategy="barrage")
+    assert isinstance(violated.value, AssertionError)
+    assert violated.value.exploration.findings
+    with pytest.raises(Inconclusive, match="^INCONCLUSIVE"):
+        race(nothing_happens, schedules=3)
+'''
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_own.py").write_text(SUITE)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--deadheat-schedules", "6", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_scenarios_are_items(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "-k", "two_at_once or nobody or nothing or returns")
+    assert "PASSED test_own.py::two_at_once" in done.stdout, done.stdout + done.stderr
+    assert "PASSED test_own.py::test_race_returns_an_exploration" in done.stdout
+    assert "SKIPPED" in done.stdout
+    assert "the target does not offer teleport" in done.stdout
+    assert "FAILED test_own.py::nothing_happens" in done.stdout
+    assert "INCONCLUSIVE" in done.stdout
+    assert "the race never happened" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_violation_fails_the_item_with_its_evidence(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "-k", "two_at_once or raises", "--deadheat-target", "before")
+    assert "FAILED test_own.py::two_at_once" in done.stdout, done.stdout + done.stderr
+    assert "one-customer-per-user" in done.stdout
+    assert "live customers for" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert "PASSED test_own.py::test_race_raises" in done.stdout
+
+
+def test_the_summary_is_written_once_by_whoever_runs_the_session(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "-k", "two_at_once", "--deadheat-target", "before")
+    summary = json.loads((tmp_path / ".deadheat" / "summary.json").read_text())
+    assert summary["verdict"] == "violated", done.stdout
+    assert [s["name"] for s in summary["scenarios"]] == ["own.two-at-once"]
+    assert "one-customer-per-user" in summary["scenarios"][0]["violated"]
+
+
+def test_a_bad_option_ends_the_session_with_one_message(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "-k", "two_at_once", "--deadheat-target", "nowhere.toml")
+    assert "nowhere.toml" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert done.returncode != 0
