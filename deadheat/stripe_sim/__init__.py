@@ -1,0 +1,29 @@
+"""A Stripe account in memory, without I/O: what a race can tell about Stripe, it tells the same."""
+
+from deadheat.stripe_sim.account import Account, Made
+from deadheat.stripe_sim.api_error import Problem
+from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.catalog import MONTHLY, PRODUCT, YEARLY
+from deadheat.stripe_sim.outbox import Attempt, Endpoint, Forgery, Outbox
+from deadheat.stripe_sim.routes import ROUTES, Route
+from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
+
+__all__ = [
+    "API_VERSION",
+    "MONTHLY",
+    "PRODUCT",
+    "ROUTES",
+    "YEARLY",
+    "Account",
+    "ApiRequest",
+    "ApiResponse",
+    "Attempt",
+    "Call",
+    "Endpoint",
+    "Forgery",
+    "Made",
+    "Outbox",
+    "Problem",
+    "Route",
+    "Stage",
+]

@@ -1,0 +1,173 @@
+"""One HTTP connection to the simulator: bytes to requests, one after the other, and answers back.
+
+Requests of a connection are answered in order; the next is begun when the last one is answered.
+Everything is bounded: the head, the body, the requests that wait, and the time that a request may
+take to arrive. What is not HTTP, or too much, gets a Stripe-shaped 400 and the connection closes.
+A client that goes away does not stop its call: Stripe would not know either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from deadheat.stripe_sim.api_error import Problem
+from deadheat.stripe_sim.wire import ApiRequest, ApiResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+BODY_MAX = 1 << 20
+HEAD_MAX = 1 << 16
+WAITING_MAX = 16
+ARRIVAL_SECONDS = 30.0
+
+
+class TooMuch(ValueError):
+    """A request beyond a bound; the message is meant for the client."""
+
+
+class Connection(asyncio.Protocol):
+    """Feeds requests to ``serve``, which answers or gives None to close without an answer."""
+
+    def __init__(
+        self,
+        serve: Callable[[ApiRequest], Awaitable[ApiResponse | None]],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        connections: set[Connection],
+    ) -> None:
+        self._serve = serve
+        self._spawn = spawn
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[tuple[ApiRequest, bool]] = deque()
+        self._busy = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._head_size = 0
+        self._body = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; a call in progress goes on."""
+        self._transport = None
+        self._connections.discard(self)
+        self._stop_clock()
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Close without another word."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; whatever is not HTTP ends the connection."""
+        if self._deadline is None:
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(ARRIVAL_SECONDS, self.close)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__
+            known = isinstance(cause, TooMuch)
+            self._refuse(
+                str(cause) if known else "Invalid request: this is not HTTP that the API understands."
+            )
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the target, which may come in parts."""
+        self._target += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._count_head(len(name) + len(value))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, up to the limit."""
+        if len(self._body) + len(body) > BODY_MAX:
+            raise TooMuch(f"Request body too large: at most {BODY_MAX} bytes are read.")
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Queue the request and serve it when its turn comes."""
+        self._stop_clock()
+        path, _, query = self._target.decode("latin-1").partition("?")
+        request = ApiRequest(
+            method=self._parser.get_method().decode("latin-1"),
+            path=path,
+            query=query.partition("#")[0],
+            headers=self._headers,
+            body=bytes(self._body),
+        )
+        self._clear()
+        self._waiting.append((request, self._parser.should_keep_alive()))
+        if len(self._waiting) > WAITING_MAX:
+            raise TooMuch("Too many requests wait on one connection.")
+        if not self._busy:
+            self._busy = True
+            self._spawn(self._serve_waiting())
+
+    def _count_head(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > HEAD_MAX:
+            raise TooMuch(f"Request head too large: at most {HEAD_MAX} bytes are read.")
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    async def _serve_waiting(self) -> None:
+        while self._waiting:
+            request, keep_alive = self._waiting.popleft()
+            answer = await self._serve(request)
+            if self._transport is None:
+                break
+            if answer is None:
+                self.close()
+                break
+            self._transport.write(_encoded(answer, keep_alive=keep_alive))
+            if not keep_alive:
+                self.close()
+                break
+        self._busy = False
+
+    def _refuse(self, message: str) -> None:
+        """Answer 400 if nothing else is being answered, and close."""
+        self._waiting.clear()
+        self._stop_clock()
+        if self._transport is None:
+            return
+        if not self._busy:
+            problem = Problem(status=400, message=message)
+            headers = {"content-type": "application/json"}
+            answer = ApiResponse(status=400, headers=headers, body=problem.body())
+            self._transport.write(_encoded(answer, keep_alive=False))
+        self._transport.close()
+
+
+def _encoded(answer: ApiResponse, *, keep_alive: bool) -> bytes:
+    try:
+        phrase = HTTPStatus(answer.status).phrase
+    except ValueError:
+        phrase = "Status"
+    head = [f"HTTP/1.1 {answer.status} {phrase}"]
+    head += [f"{name}: {value}" for name, value in answer.headers.items()]
+    head += [f"content-length: {len(answer.body)}", f"connection: {'keep-alive' if keep_alive else 'close'}"]
+    return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + answer.body

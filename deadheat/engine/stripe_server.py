@@ -1,0 +1,188 @@
+"""The simulator's HTTP server: every call crosses received, effect and response, each held by a gate.
+
+The account decides everything (`deadheat.stripe_sim`); this shell reads requests, asks stripe-mock
+where there is one, and awaits the gate before each crossing. Between a crossing and the gate's
+`crossed` nothing else runs, so a history has the effects in the order in which they happened.
+
+stripe-mock is asked before `received`, as its objections are about the parameters only. They count
+("enforce") when the request speaks the API version of stripe-mock's own specification or names none;
+in any other version a parameter that stripe-mock does not know is a warning, and so is everything
+under mode "warn".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from deadheat.engine.stripe_connection import Connection
+from deadheat.errors import SetupError
+from deadheat.history import StepKind
+from deadheat.stripe_sim.access import LIVE, api_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+    from deadheat.engine.stripe_mock import StripeMock
+    from deadheat.stripe_sim import Account, ApiRequest, ApiResponse, Call
+    from deadheat.stripe_sim.objection import Objection
+
+
+class StripeGate(Protocol):
+    """Says when a call may cross, and hears that it has."""
+
+    async def hold(self, kind: StepKind, call: Call) -> None:
+        """Wait until ``call`` may be received, have its effect, or be answered."""
+
+    def crossed(self, kind: StepKind, call: Call) -> None:
+        """Take note of a crossing, at once after it."""
+
+
+class OpenGate:
+    """Lets everything pass."""
+
+    async def hold(self, kind: StepKind, call: Call) -> None:
+        """Do not wait."""
+
+    def crossed(self, kind: StepKind, call: Call) -> None:
+        """Take no note."""
+
+
+class StripeServer:
+    """A server for one account, on a loopback port of its own; ``gate`` may be changed at any time.
+
+    ``failure`` is the first error of ours while serving a call; its connection was closed.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        mock: StripeMock | None = None,
+        mode: Literal["enforce", "warn"] = "enforce",
+        gate: StripeGate | None = None,
+        port: int = 0,
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.account = account
+        self.gate: StripeGate = gate or OpenGate()
+        self.failure: BaseException | None = None
+        self._mock = mock
+        self._mode = mode
+        self._port = port
+        self._notice = notice
+        self._noticed: set[str] = set()
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> StripeServer:
+        """Listen; SetupError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._connection, "127.0.0.1", self._port, backlog=1024)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            why = "is taken" if error.errno == errno.EADDRINUSE else "may not be used by this account"
+            raise SetupError(
+                f"The Stripe simulator cannot listen on 127.0.0.1:{self._port}: the port {why}. "
+                "Choose another one, or 0 for any."
+            ) from None
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening, drop the calls in progress and close all connections."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in tuple(self._connections):
+            connection.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def _connection(self) -> Connection:
+        return Connection(self._serve, self._spawn, self._connections)
+
+    def _spawn(self, serving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(serving)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, request: ApiRequest) -> ApiResponse | None:
+        """Take one call through its three crossings; None closes the connection without an answer."""
+        call = self.account.parse(request)
+        try:
+            self._watch_for_live_key(request)
+            await self._ask_mock(call)
+            await self.gate.hold(StepKind.RECEIVED, call)
+            self.account.received(call)
+            self.gate.crossed(StepKind.RECEIVED, call)
+            await self.gate.hold(StepKind.EFFECT, call)
+            self.account.effect(call)
+            self.gate.crossed(StepKind.EFFECT, call)
+            await self.gate.hold(StepKind.RESPONSE, call)
+            response = self.account.response(call)
+            self.gate.crossed(StepKind.RESPONSE, call)
+        except asyncio.CancelledError:
+            self.account.abandon(call)
+            raise
+        except Exception as error:  # ours: the run that it belongs to cannot be judged
+            self.account.abandon(call)
+            self.failure = self.failure or error
+            asyncio.get_running_loop().call_exception_handler(
+                {
+                    "message": f"the Stripe simulator failed on {call.route or request.path}",
+                    "exception": error,
+                }
+            )
+            return None
+        return None if call.lost else response
+
+    async def _ask_mock(self, call: Call) -> None:
+        """Let stripe-mock object to a call that we model, or answer one that we do not."""
+        if self._mock is None or call.objection is not None:
+            return
+        if call.matched is None:
+            answer = await self._mock.answer(call.request)
+            if answer is not None:
+                self.account.borrow(call, answer)
+            return
+        found = await self._mock.objection(call)
+        if found is None:
+            return
+        if self._enforced(call, found, self._mock):
+            self.account.object_to(call, found.problem)
+        else:
+            self._notice_once(f"stripe-mock would refuse {call.route}: {found.problem.message}")
+
+    def _enforced(self, call: Call, found: Objection, mock: StripeMock) -> bool:
+        if self._mode == "warn":
+            return False
+        version = call.request.headers.get("stripe-version")
+        return version in (None, mock.spec_version) or not found.unknown_parameter
+
+    def _watch_for_live_key(self, request: ApiRequest) -> None:
+        key = api_key(request)
+        if key is not None and key.startswith(LIVE):
+            self._notice_once("The target sent a live Stripe key; the call was refused. Give it a test key.")
+
+    def _notice_once(self, text: str) -> None:
+        if text not in self._noticed:
+            self._noticed.add(text)
+            self._notice(text)

@@ -1,0 +1,358 @@
+"""A Stripe account in memory, without I/O: every call in three steps, and what Stripe does by itself.
+
+`Account.parse` reads a request and decides nothing. Then, in this order and as far apart as the
+caller likes: `received` (errors, replays, and the key is taken), `effect` (everything changes and is
+emitted here, at once), `response`. Between the last two an event may already be on its way. `fail`
+makes a call go wrong between `received` and `effect`.
+
+Source: Stripe API reference; the section "Stripe, as far as races can tell" of the design.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import weakref
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from deadheat.errors import ActRefused
+from deadheat.stripe_sim import access, catalog, invoices, sessions, subscriptions
+from deadheat.stripe_sim.api_error import ApiError, Problem, failure, unrecognized
+from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.expand import expand
+from deadheat.stripe_sim.idempotency import Keys, Stored
+from deadheat.stripe_sim.ledger import Emitted, Ledger
+from deadheat.stripe_sim.present import listed, present, present_event
+from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Fault, Stage
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.outbox import Outbox
+    from deadheat.stripe_sim.shelf import Json
+
+_COPIED = {
+    "customer": "customers",
+    "subscription": "subscriptions",
+    "checkout.session": "sessions",
+    "invoice": "invoices",
+    "refund": "refunds",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was made since a mark, as the API would show it now; events as they were emitted, in order.
+
+    Invoices carry ``payments``, as if expanded, so that a refund leads back to its invoice.
+    """
+
+    customers: tuple[Json, ...] = ()
+    subscriptions: tuple[Json, ...] = ()
+    sessions: tuple[Json, ...] = ()
+    invoices: tuple[Json, ...] = ()
+    refunds: tuple[Json, ...] = ()
+    events: tuple[Json, ...] = ()
+
+
+class Account:
+    """One account. ``started_at`` is its clock's first second; ids and secrets follow from ``seed``."""
+
+    def __init__(self, *, seed: int, started_at: int, secret_key: str) -> None:
+        self.secret_key = secret_key
+        self.ledger = Ledger(seed=seed, now=started_at)
+        self._keys = Keys()
+        self._expiries: list[tuple[int, str]] = []
+        self._outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
+        catalog.seed(self.ledger)
+
+    # -- the three steps of a call ----------------------------------------------------------------
+
+    def parse(self, request: ApiRequest) -> Call:
+        """Read a request. Never fails and changes nothing: what is wrong is decided on receipt."""
+        version = request.headers.get("stripe-version") or API_VERSION
+        call = Call(request=request, id=self.ledger.ids.new("request"), api_version=version)
+        access.read(call, self.secret_key)
+        return call
+
+    def received(self, call: Call) -> Call:
+        """Step 1: decide errors and replays, or take the idempotency key."""
+        _advance(call, Stage.RECEIVED)
+        problem = call.objection
+        if problem is None and call.matched is None and call.borrowed is None:
+            problem = unrecognized(call.request.method, call.request.path).problem
+        if problem is not None:
+            self._decide(call, problem)
+        elif call.key is not None:
+            try:
+                stored = self._keys.take(call.key, call.request.path, call.params, self.ledger.now)
+            except ApiError as error:
+                self._decide(call, error.problem)
+            else:
+                call.holds_key = stored is None
+                if stored is not None:
+                    self._replay(call, stored)
+        return call
+
+    def effect(self, call: Call) -> None:
+        """Step 2: execute, emit, and keep the answer under the key. Nothing if it was decided."""
+        _advance(call, Stage.EFFECTED)
+        if call.decided:
+            if call.fault is not None:
+                call.response = self._answer(call, call.fault.problem)
+            return
+        if call.fault is None or call.fault.effect:
+            self._execute(call)
+        if call.fault is not None and not call.lost:
+            self._settle(call, call.fault.problem)
+        assert call.response is not None  # one of the two has given it
+        if call.key is not None and call.holds_key:
+            self._release(call, call.response)
+
+    def response(self, call: Call) -> ApiResponse:
+        """Step 3: give the answer; when the call is ``lost`` it is not to be sent."""
+        _advance(call, Stage.ANSWERED)
+        assert call.response is not None  # from the effect on
+        return call.response
+
+    def abandon(self, call: Call) -> None:
+        """Let go of a call that will not reach its effect: the server is being closed."""
+        if call.stage is Stage.RECEIVED and call.key is not None and call.holds_key:
+            self._keys.release(call.key, None)
+            call.holds_key = False
+
+    def fail(
+        self,
+        call: Call,
+        *,
+        status: int = 500,
+        when: Literal["before", "after", "lost"],
+        code: str | None = None,
+    ) -> None:
+        """Make a call fail, between received and effect.
+
+        ``before`` and ``after`` say whether its effect happens; ``status`` is 402, 409, 429 or 5xx
+        (429 with ``code="lock_timeout"`` asks for a retry). ``lost``: the effect happens, the answer
+        is kept under the key and never arrives. ValueError for what Stripe could not do.
+        """
+        if call.stage is not Stage.RECEIVED:
+            raise ValueError(
+                f"a call fails between received and effect; this one is {call.stage.name.lower()}"
+            )
+        if when == "lost":
+            call.lost = True
+            return
+        if status not in (402, 409, 429) and not 500 <= status <= 599:
+            raise ValueError(f"Stripe does not fail a call with status {status}: use 402, 409, 429 or 5xx")
+        if when == "after" and status < 500:
+            raise ValueError(f"a call that is answered {status} had no effect: use when='before'")
+        call.fault = Fault(problem=failure(status, code), effect=when == "after")
+
+    def object_to(self, call: Call, problem: Problem) -> None:
+        """Add somebody else's objection to the parameters (stripe-mock's); ours goes first."""
+        if call.stage is Stage.PARSED and call.objection is None:
+            call.objection = problem
+
+    def borrow(self, call: Call, response: ApiResponse) -> None:
+        """Give the answer of somebody else (stripe-mock) to a call of a route that is not modelled."""
+        if call.stage is Stage.PARSED and call.objection is None and call.matched is None:
+            call.borrowed = response
+
+    # -- what people and Stripe do ------------------------------------------------------------------
+
+    def complete_session(self, session_id: str, *, email: str | None = None, name: str | None = None) -> Json:
+        """Pay a checkout session as its customer; ActRefused when it is not open. Gives the session.
+
+        ``email`` and ``name`` are what the customer types where the session does not know them.
+        """
+        self.ledger.begin(None)
+        self._expire()
+        return self._shown(sessions.complete(self.ledger, session_id, email=email, name=name))
+
+    def cancel_subscription(self, subscription_id: str) -> Json:
+        """Cancel at once, from the dashboard; ActRefused when there is nothing to cancel."""
+        self.ledger.begin(None)
+        found = self.ledger.find("subscription", subscription_id)
+        if found is None or found["status"] in subscriptions.ENDED:
+            state = "does not exist" if found is None else f"is {found['status']}"
+            raise ActRefused(f"Subscription {subscription_id} {state}: it cannot be canceled.")
+        return self._shown(subscriptions.end(self.ledger, found))
+
+    def refund_invoice(self, invoice_id: str) -> Json:
+        """Refund what is left of an invoice's payment, from the dashboard; gives the refund."""
+        self.ledger.begin(None)
+        found = self.ledger.find("invoice", invoice_id)
+        if found is None:
+            raise ActRefused(f"There is no invoice {invoice_id} to refund.")
+        try:
+            refund = invoices.refund(self.ledger, found)
+        except ApiError as error:
+            raise ActRefused(f"Invoice {invoice_id} cannot be refunded: {error.problem.message}") from None
+        if refund is None:
+            raise ActRefused(f"Invoice {invoice_id} cannot be refunded: nothing was paid.")
+        return self._shown(refund)
+
+    # -- the run's clock ----------------------------------------------------------------------------
+
+    def begin_run(self, started_at: int) -> None:
+        """Set the clock for a new run. Open sessions of earlier runs stay as they are."""
+        self.ledger.clock.now = started_at
+        self._expiries.clear()
+
+    def tick(self, seconds: int) -> None:
+        """Let time pass; sessions whose time is up expire, with their events."""
+        if seconds < 0:
+            raise ValueError("time does not go back within a run")
+        self.ledger.clock.now += seconds
+        self.ledger.begin(None)
+        self._expire()
+
+    @property
+    def now(self) -> int:
+        """The run's time in seconds since 1970."""
+        return self.ledger.now
+
+    # -- what was made ------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """Give a mark for `made_since` and `Outbox.emitted_since`."""
+        return len(self.ledger.made)
+
+    def made_since(self, mark: int) -> Made:
+        """Give what was made since ``mark``; copies, in order of creation."""
+        made: dict[str, list[Json]] = {name: [] for name in (*_COPIED.values(), "events")}
+        for kind, object_id in self.ledger.made[mark:]:
+            if kind == "event":
+                made["events"].append(deepcopy(self.event_json(object_id, version=API_VERSION)))
+            elif kind in _COPIED:
+                made[_COPIED[kind]].append(self._full(kind, object_id))
+        return Made(**{name: tuple(objects) for name, objects in made.items()})
+
+    def object(self, kind: str, object_id: str) -> Json | None:
+        """Give a copy of one object as the API would show it now; None if there is none."""
+        kept = self.ledger.find(kind, object_id)
+        return None if kept is None else self._shown(kept)
+
+    def event_json(self, event_id: str, *, version: str = API_VERSION) -> Json:
+        """Give an event in one API version, parts shared; KeyError if there is none."""
+        event = self.ledger.event(event_id)
+        if event is None:
+            raise KeyError(event_id)
+        return self._event(event, version)
+
+    def join(self, outbox: Outbox) -> None:
+        """Count an outbox among the account's webhook endpoints for as long as it lives."""
+        self._outboxes.add(outbox)
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _execute(self, call: Call) -> None:
+        """Run the route and give its answer; an ApiError means that nothing was changed."""
+        if call.borrowed is not None:
+            call.response = self._headed(call, call.borrowed)
+            return
+        assert call.matched is not None  # received has decided all others
+        self.ledger.begin(call)
+        self._expire()
+        self.ledger.begin(call)
+        try:
+            result = self._rendered(call, call.matched.act(self.ledger, call))
+        except ApiError as error:
+            self._settle(call, error.problem)
+            return
+        if call.matched.method == "POST" and result.get("object") == "checkout.session":
+            heapq.heappush(self._expiries, (result["expires_at"], result["id"]))
+        call.object_ids = self.ledger.touched()
+        call.response = ApiResponse(status=200, headers=self._headers(call), body=json.dumps(result).encode())
+
+    def _rendered(self, call: Call, result: Json) -> Json:
+        if result["object"] == "_event":
+            return self._event(result["event"], call.api_version)
+        if result["object"] == "_events":
+            data = [self._event(event, call.api_version) for event in result["events"]]
+            return listed(data, call.request.path, has_more=result["has_more"])
+        assert call.matched is not None
+        gives = call.matched.gives
+        shown = result if gives.startswith("list of ") else present(result, call.api_version)
+        paths = call.args.get("expand", ())
+        return expand(self.ledger, shown, gives, paths, call.api_version) if paths else shown
+
+    def _expire(self) -> None:
+        """Expire the open sessions whose time is up."""
+        while self._expiries and self._expiries[0][0] <= self.ledger.now:
+            _, session_id = heapq.heappop(self._expiries)
+            found = self.ledger.find("checkout.session", session_id)
+            if found is not None and found["status"] == "open":
+                sessions.lapse(self.ledger, found)
+
+    def _decide(self, call: Call, problem: Problem) -> None:
+        call.decided = True
+        call.response = self._answer(call, problem)
+
+    def _settle(self, call: Call, problem: Problem) -> None:
+        call.response = self._answer(call, problem)
+
+    def _replay(self, call: Call, stored: Stored) -> None:
+        call.decided = True
+        headers = {
+            **self._headers(call),
+            "idempotent-replayed": "true",
+            "original-request": stored.request_id,
+        }
+        if "stripe-should-retry" in stored.response.headers:
+            headers["stripe-should-retry"] = stored.response.headers["stripe-should-retry"]
+        call.response = ApiResponse(status=stored.response.status, headers=headers, body=stored.response.body)
+
+    def _release(self, call: Call, response: ApiResponse) -> None:
+        assert call.key is not None
+        begun = response.status < 300 or response.status == 402 or response.status >= 500
+        kept = Stored(
+            path=call.request.path,
+            params=call.params,
+            response=response,
+            request_id=call.id,
+            at=self.ledger.now,
+        )
+        self._keys.release(call.key, kept if begun else None)
+        call.holds_key = False
+
+    def _answer(self, call: Call, problem: Problem) -> ApiResponse:
+        headers = {**self._headers(call), **problem.headers}
+        if problem.status >= 500 and call.key is not None:
+            headers["stripe-should-retry"] = "false"  # the key would only replay it
+        return ApiResponse(status=problem.status, headers=headers, body=problem.body())
+
+    def _headed(self, call: Call, response: ApiResponse) -> ApiResponse:
+        return ApiResponse(status=response.status, headers=self._headers(call), body=response.body)
+
+    def _headers(self, call: Call) -> dict[str, str]:
+        headers = {
+            "content-type": "application/json",
+            "request-id": call.id,
+            "stripe-version": call.api_version,
+        }
+        if call.key is not None:
+            headers["idempotency-key"] = call.key
+            headers["original-request"] = call.id
+        return headers
+
+    def _event(self, event: Emitted, version: str) -> Json:
+        pending = sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes)
+        return present_event(event, version=version, pending=pending)
+
+    def _shown(self, kept: Json) -> Json:
+        return deepcopy(present(kept, API_VERSION))
+
+    def _full(self, kind: str, object_id: str) -> Json:
+        kept = self.ledger.find(kind, object_id)
+        assert kept is not None  # what was made stays, if only as deleted
+        shown: dict[str, Any] = self._shown(kept)
+        if kind == "invoice":
+            shown["payments"] = deepcopy(invoices.payments_of(kept))
+        return shown
+
+
+def _advance(call: Call, stage: Stage) -> None:
+    if call.stage != stage - 1:
+        raise ValueError(f"a call that is {call.stage.name.lower()} cannot be {stage.name.lower()} next")
+    call.stage = stage

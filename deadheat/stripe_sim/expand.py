@@ -1,0 +1,168 @@
+"""Expansion: ids replaced by their objects where a call asks for it with ``expand[]``.
+
+The table says which fields lead where, so that a path is judged before anything is executed, and
+the same table is walked to fill it. Source: Stripe API reference, "Expanding responses".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deadheat.stripe_sim import invoices, sessions
+from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.present import listed, present
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+
+DEPTH_MAX = 4
+
+# type -> field -> the type it leads to. A type that is no kind of the ledger is a part of an object.
+_LEADS: dict[str, dict[str, str]] = {
+    "customer": {
+        "default_source": "unmodelled",
+        "discount": "unmodelled",
+        "invoice_settings": "invoice_settings",
+        "sources": "unmodelled",
+        "subscriptions": "list of subscription",
+        "tax": "unmodelled",
+        "tax_ids": "unmodelled",
+        "test_clock": "unmodelled",
+    },
+    "invoice_settings": {"default_payment_method": "unmodelled"},
+    "checkout.session": {
+        "customer": "customer",
+        "invoice": "invoice",
+        "line_items": "list of item",
+        "payment_intent": "payment_intent",
+        "payment_link": "unmodelled",
+        "setup_intent": "unmodelled",
+        "subscription": "subscription",
+        "total_details": "total_details",
+    },
+    "total_details": {"breakdown": "unmodelled"},
+    "item": {"price": "price", "discounts": "unmodelled", "taxes": "unmodelled"},
+    "subscription": {
+        "customer": "customer",
+        "default_payment_method": "unmodelled",
+        "default_source": "unmodelled",
+        "discount": "unmodelled",
+        "discounts": "unmodelled",
+        "items": "list of subscription_item",
+        "latest_invoice": "invoice",
+        "pending_setup_intent": "unmodelled",
+        "plan": "plan",
+        "schedule": "unmodelled",
+        "test_clock": "unmodelled",
+    },
+    "subscription_item": {"price": "price", "plan": "plan"},
+    "plan": {"product": "product"},
+    "price": {"product": "product", "tiers": "unmodelled", "currency_options": "unmodelled"},
+    "product": {"default_price": "price", "tax_code": "unmodelled"},
+    "invoice": {
+        "charge": "charge",
+        "confirmation_secret": "unmodelled",
+        "customer": "customer",
+        "default_payment_method": "unmodelled",
+        "discounts": "unmodelled",
+        "lines": "list of line_item",
+        "parent": "invoice_parent",
+        "payment_intent": "payment_intent",
+        "payments": "list of invoice_payment",
+        "subscription": "subscription",
+    },
+    "invoice_parent": {"subscription_details": "invoice_parent_details"},
+    "invoice_parent_details": {"subscription": "subscription"},
+    "invoice_payment": {"payment": "invoice_payment_payment", "invoice": "invoice"},
+    "invoice_payment_payment": {"payment_intent": "payment_intent", "charge": "charge"},
+    "line_item": {"price": "price", "discounts": "unmodelled"},
+    "payment_intent": {
+        "customer": "customer",
+        "invoice": "invoice",
+        "latest_charge": "charge",
+        "payment_method": "unmodelled",
+    },
+    "charge": {
+        "balance_transaction": "unmodelled",
+        "customer": "customer",
+        "invoice": "invoice",
+        "payment_intent": "payment_intent",
+        "refunds": "list of refund",
+    },
+    "refund": {
+        "balance_transaction": "unmodelled",
+        "charge": "charge",
+        "payment_intent": "payment_intent",
+    },
+}
+
+
+def check(paths: Sequence[str], gives: str) -> None:
+    """Refuse paths that lead nowhere from a result of type ``gives``, or too deep."""
+    for path in paths:
+        steps = path.split(".")
+        if len(steps) > DEPTH_MAX + gives.startswith("list of "):
+            raise invalid(
+                f"You cannot expand more than {DEPTH_MAX} levels of a property ({path}).", param="expand"
+            )
+        here = gives
+        for step in steps:
+            there = _lead(here, step)
+            if there is None:
+                raise invalid(f"This property cannot be expanded ({path}).", param="expand")
+            if there == "unmodelled":
+                break
+            here = there
+
+
+def expand(ledger: Ledger, shown: Json, gives: str, paths: Sequence[str], version: str) -> Json:
+    """Give ``shown`` with what the paths name filled in; nothing that is shared is changed."""
+    for path in paths:
+        shown = _fill(ledger, shown, gives, path.split("."), version)
+    return shown
+
+
+def _lead(here: str, step: str) -> str | None:
+    if here.startswith("list of "):
+        return here.removeprefix("list of ") if step == "data" else None
+    return _LEADS.get(here, {}).get(step)
+
+
+def _fill(ledger: Ledger, shown: Json, kind: str, steps: list[str], version: str) -> Json:
+    step, rest = steps[0], steps[1:]
+    there = _lead(kind, step)
+    if there is None or there == "unmodelled":
+        return shown
+    value = shown.get(step)
+    if value is None and there.startswith("list of "):
+        value = _lent(ledger, shown, kind, step, version)
+    elif isinstance(value, str) and there in ledger.shelves:
+        found = ledger.find(there, value)
+        value = present(found, version) if found is not None else value
+    if rest and isinstance(value, list):
+        value = [_fill(ledger, part, there, rest, version) for part in value]
+    elif rest and isinstance(value, dict):
+        value = _fill(ledger, value, there, rest, version)
+    return shown if value is None else {**shown, step: value}
+
+
+def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> Any:
+    """Give a list that an object shows only when it is expanded."""
+    kept = ledger.find(kind, shown["id"])
+    if kept is None or kept.get("deleted"):
+        return None
+    if (kind, step) == ("checkout.session", "line_items"):
+        return sessions.line_items_of(kept)
+    if (kind, step) == ("invoice", "payments"):
+        return invoices.payments_of(kept)
+    if (kind, step) == ("customer", "subscriptions"):
+        live = [s for s in ledger.of("subscription", customer=kept["id"]) if s["status"] != "canceled"]
+        data = [present(s, version) for s in reversed(live)]
+        return listed(data, f"/v1/customers/{kept['id']}/subscriptions")
+    if (kind, step) == ("charge", "refunds"):
+        refunds = [present(r, version) for r in reversed(ledger.of("refund", charge=kept["id"]))]
+        return listed(refunds, f"/v1/charges/{kept['id']}/refunds")
+    return None

@@ -1,0 +1,214 @@
+"""Invoices of subscriptions: the first one, made and paid when a subscription starts.
+
+Source: Stripe API reference, "Invoices"; Stripe docs, "Subscription invoices".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deadheat.stripe_sim import payments
+from deadheat.stripe_sim.lists import list_of
+from deadheat.stripe_sim.params import accepted, listing, one_of, text
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.wire import Call
+
+LIST = listing(
+    customer=text(unset=False),
+    status=one_of("draft", "open", "paid", "uncollectible", "void"),
+    subscription=text(unset=False),
+    **accepted("collection_method", "due_date"),
+)
+
+
+def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
+    """Make the first invoice of a subscription, not yet written: the caller emits its life."""
+    items = subscription["items"]["data"]
+    free = subscription["status"] == "trialing"
+    total = 0 if free else sum(i["price"]["unit_amount"] * i["quantity"] for i in items)
+    made = ledger.new("invoice")
+    number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
+    made.update(
+        account_country="US",
+        account_name="Deadheat",
+        amount_due=total,
+        amount_paid=0,
+        amount_remaining=total,
+        attempt_count=0,
+        attempted=False,
+        auto_advance=True,
+        automatic_tax={"disabled_reason": None, "enabled": False, "liability": None, "status": None},
+        billing_reason="subscription_create",
+        collection_method="charge_automatically",
+        currency=subscription["currency"],
+        customer=customer["id"],
+        customer_address=customer["address"],
+        customer_email=customer["email"],
+        customer_name=customer["name"],
+        customer_phone=customer["phone"],
+        customer_tax_exempt=customer["tax_exempt"],
+        default_payment_method=None,
+        description=None,
+        discounts=[],
+        due_date=None,
+        ending_balance=None,
+        hosted_invoice_url=None,
+        invoice_pdf=None,
+        lines={
+            "object": "list",
+            "data": [_line(ledger, made["id"], subscription["id"], item, free) for item in items],
+            "has_more": False,
+            "total_count": len(items),
+            "url": f"/v1/invoices/{made['id']}/lines",
+        },
+        metadata={},
+        next_payment_attempt=None,
+        number=number,
+        parent={
+            "quote_details": None,
+            "subscription_details": {
+                "metadata": subscription["metadata"],
+                "subscription": subscription["id"],
+            },
+            "type": "subscription_details",
+        },
+        period_end=ledger.now,
+        period_start=ledger.now,
+        starting_balance=0,
+        status="draft",
+        status_transitions={
+            "finalized_at": None,
+            "marked_uncollectible_at": None,
+            "paid_at": None,
+            "voided_at": None,
+        },
+        subtotal=total,
+        total=total,
+        total_taxes=[],
+        webhooks_delivered_at=None,
+        _subscription=subscription["id"],
+        _payment_intent=None,
+        _charge=None,
+        _payment=None,
+    )
+    return made
+
+
+def finalized(ledger: Ledger, invoice: Json) -> Json:
+    """Write a draft and open it; emits invoice.created and invoice.finalized."""
+    ledger.put(invoice)
+    ledger.emit("invoice.created", invoice)
+    opened = {
+        **invoice,
+        "status": "open",
+        "status_transitions": {**invoice["status_transitions"], "finalized_at": ledger.now},
+    }
+    ledger.put(opened)
+    ledger.emit("invoice.finalized", opened)
+    return opened
+
+
+def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
+    """Mark an open invoice paid; emits invoice.paid and invoice.payment_succeeded."""
+    settled = {
+        **invoice,
+        "amount_paid": invoice["amount_due"],
+        "amount_remaining": 0,
+        "attempt_count": 1 if intent else 0,
+        "attempted": True,
+        "auto_advance": False,
+        "status": "paid",
+        "status_transitions": {**invoice["status_transitions"], "paid_at": ledger.now},
+        "_payment_intent": intent["id"] if intent else None,
+        "_charge": intent["latest_charge"] if intent else None,
+        "_payment": ledger.ids.new("invoice_payment") if intent else None,
+    }
+    ledger.put(settled)
+    ledger.emit("invoice.paid", settled)
+    ledger.emit("invoice.payment_succeeded", settled)
+    return settled
+
+
+def payments_of(invoice: Json) -> Json:
+    """Give the list ``payments``, which an invoice shows when it is expanded."""
+    made = {
+        "id": invoice["_payment"],
+        "object": "invoice_payment",
+        "amount_paid": invoice["amount_paid"],
+        "amount_requested": invoice["amount_due"],
+        "created": invoice["created"],
+        "currency": invoice["currency"],
+        "invoice": invoice["id"],
+        "is_default": True,
+        "livemode": False,
+        "payment": {"payment_intent": invoice["_payment_intent"], "type": "payment_intent"},
+        "status": "paid",
+        "status_transitions": {
+            "canceled_at": None,
+            "paid_at": invoice["status_transitions"]["paid_at"],
+        },
+    }
+    return {
+        "object": "list",
+        "data": [made] if invoice["_payment"] else [],
+        "has_more": False,
+        "url": "/v1/invoice_payments",
+    }
+
+
+def refund(ledger: Ledger, invoice: Json) -> Json | None:
+    """Refund all that is left of what an invoice was paid with; None if nothing was paid."""
+    charge = payments.charge_of(ledger, invoice)
+    return None if charge is None else payments.refund(ledger, charge, {})
+
+
+def retrieve(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/invoices/:id."""
+    return ledger.need("invoice", call.path_id)
+
+
+def listing_of(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/invoices, by customer, subscription or status."""
+    fields = {"customer": "customer", "status": "status", "subscription": "_subscription"}
+    return list_of(ledger, call, "invoice", fields)
+
+
+def _line(ledger: Ledger, invoice_id: str, subscription_id: str, item: Json, free: bool) -> Json:
+    price = item["price"]
+    amount = 0 if free else price["unit_amount"] * item["quantity"]
+    return {
+        "id": ledger.ids.new("line_item"),
+        "object": "line_item",
+        "amount": amount,
+        "currency": price["currency"],
+        "description": f"{item['quantity']} × {price['id']}",
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "invoice": invoice_id,
+        "livemode": False,
+        "metadata": {},
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": {
+                "invoice_item": None,
+                "proration": False,
+                "proration_details": {"credited_items": None},
+                "subscription": subscription_id,
+                "subscription_item": item["id"],
+            },
+            "type": "subscription_item_details",
+        },
+        "period": {"start": item["current_period_start"], "end": item["current_period_end"]},
+        "pretax_credit_amounts": [],
+        "pricing": {
+            "price_details": {"price": price["id"], "product": price["product"]},
+            "type": "price_details",
+            "unit_amount_decimal": "0" if free else price["unit_amount_decimal"],
+        },
+        "quantity": item["quantity"],
+        "taxes": [],
+    }

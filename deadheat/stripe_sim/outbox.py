@@ -1,0 +1,217 @@
+"""Outboxes: the events for one webhook endpoint, and what Stripe could do with them.
+
+An outbox sees every event that is emitted from its making on and that its endpoint asks for. It says
+what may be attempted and makes the attempts, each with a fresh signature; carrying them is somebody
+else's work. The rules: the first attempt at any time and in any order; a *retry* only after an
+attempt that was seen to fail (anything but a 2xx, or no answer), and none after the first 2xx that
+was seen; a *duplicate* at any time, whose answer changes nothing.
+
+Source: Stripe docs, "Receive Stripe events in your webhook endpoint": "Retries", "Event ordering",
+"Handle duplicate events", "Verify webhook signatures".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from deadheat.errors import ActRefused
+from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.event_log import matches
+from deadheat.stripe_sim.signature import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deadheat.stripe_sim.account import Account
+
+Forgery = Literal["unsigned", "badly-signed", "stale"]
+STALE_BY = 3600
+"""How old a stale signature is, in seconds; Stripe's libraries tolerate 300."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A webhook endpoint. Empty ``types`` means every type; ``invoice.*`` is understood."""
+
+    url: str
+    secret: str
+    types: tuple[str, ...] = ()
+    api_version: str | None = None
+
+    def wants(self, event_type: str) -> bool:
+        """Say whether events of this type go to the endpoint."""
+        return not self.types or matches(event_type, self.types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One delivery. ``number`` counts the true attempts of its event from 1; 0 for the others."""
+
+    event_id: str
+    event_type: str
+    body: bytes
+    headers: Mapping[str, str]
+    number: int
+    duplicate: bool = False
+    forged: Forgery | None = None
+
+
+class _State(Enum):
+    FRESH = "fresh"
+    IN_FLIGHT = "in flight"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """How far the delivery of one event has come."""
+
+    event_type: str
+    mark: int
+    state: _State = _State.FRESH
+    attempts: int = 0
+
+
+@dataclass(eq=False)
+class Outbox:
+    """The events of an account for one endpoint, from ``since`` on (a mark; default: from now)."""
+
+    account: Account
+    endpoint: Endpoint
+    since: int | None = None
+    _deliveries: dict[str, _Delivery] = field(default_factory=dict, init=False)
+    _undelivered: dict[str, None] = field(default_factory=dict, init=False)
+    _read_to: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to see what the account emits."""
+        self._read_to = self.account.mark() if self.since is None else self.since
+        self.account.join(self)
+
+    def emitted(self) -> tuple[str, ...]:
+        """Give the ids of all events for this endpoint, in order of emission."""
+        self._read()
+        return tuple(self._deliveries)
+
+    def emitted_since(self, mark: int) -> tuple[str, ...]:
+        """Give those emitted since a mark of the account."""
+        self._read()
+        return tuple(event_id for event_id, known in self._deliveries.items() if known.mark >= mark)
+
+    def pending(self, since: int = 0) -> tuple[str, ...]:
+        """Give the ids of events not yet seen to be answered 2xx, in order of emission."""
+        self._read()
+        return tuple(e for e in self._undelivered if self._deliveries[e].mark >= since)
+
+    def may_attempt(self, event_id: str) -> bool:
+        """Say whether Stripe could make a first attempt or a retry now."""
+        return self._delivery(event_id).state in (_State.FRESH, _State.FAILED)
+
+    def waits_for(self, event_id: str, event_type: str) -> bool:
+        """Say whether the event has still to reach this endpoint (it counts in ``pending_webhooks``)."""
+        if not self.endpoint.wants(event_type):
+            return False
+        self._read()
+        return event_id in self._undelivered
+
+    def attempt(self, event_id: str, *, now: int) -> Attempt:
+        """Make the first attempt or a retry; ``now`` is real time, for the signature.
+
+        ActRefused while another attempt is on its way, and after a 2xx that was seen.
+        """
+        delivery = self._delivery(event_id)
+        if not self.may_attempt(event_id):
+            raise ActRefused(
+                f"Stripe would not attempt {event_id} now: it is {delivery.state.value}. Ask for a duplicate."
+            )
+        delivery.state = _State.IN_FLIGHT
+        delivery.attempts += 1
+        body = self._body(event_id)
+        signature = sign(body, self.endpoint.secret, now)
+        return self._made(event_id, body, signature, number=delivery.attempts)
+
+    def answered(self, attempt: Attempt, status: int | None) -> None:
+        """Say how an attempt was answered as Stripe saw it: a status, or None for no answer."""
+        if attempt.duplicate or attempt.forged:
+            return
+        delivery = self._delivery(attempt.event_id)
+        if delivery.state is not _State.IN_FLIGHT or delivery.attempts != attempt.number:
+            raise ValueError(f"attempt {attempt.number} of {attempt.event_id} is not on its way")
+        if status is not None and 200 <= status <= 299:
+            delivery.state = _State.DELIVERED
+            self._undelivered.pop(attempt.event_id, None)
+        else:
+            delivery.state = _State.FAILED
+
+    def duplicate(self, event_id: str, *, now: int) -> Attempt:
+        """Make a delivery beside the true ones: Stripe delivers at least once."""
+        body = self._body(event_id)
+        return self._made(event_id, body, sign(body, self.endpoint.secret, now), duplicate=True)
+
+    def forge(self, event_id: str, kind: Forgery, *, now: int) -> Attempt:
+        """Make a delivery that Stripe did not: unsigned, signed with another secret, or stale."""
+        body = self._body(event_id)
+        secret = self.endpoint.secret
+        signature = {
+            "unsigned": None,
+            "badly-signed": sign(body, f"{secret}-of-somebody-else", now),
+            "stale": sign(body, secret, now - STALE_BY),
+        }[kind]
+        return self._made(event_id, body, signature, forged=kind)
+
+    def _read(self) -> None:
+        """Take in what the account has emitted since the last look."""
+        made = self.account.ledger.made
+        for at in range(self._read_to, len(made)):
+            kind, event_id = made[at]
+            if kind != "event":
+                continue
+            event = self.account.ledger.event(event_id)
+            if event is not None and self.endpoint.wants(event.type):
+                self._deliveries[event_id] = _Delivery(event.type, at)
+                self._undelivered[event_id] = None
+        self._read_to = len(made)
+
+    def _delivery(self, event_id: str) -> _Delivery:
+        self._read()
+        known = self._deliveries.get(event_id)
+        if known is None:
+            raise ActRefused(f"Stripe has no event {event_id} for {self.endpoint.url}.")
+        return known
+
+    def _body(self, event_id: str) -> bytes:
+        self._delivery(event_id)
+        version = self.endpoint.api_version or API_VERSION
+        return json.dumps(self.account.event_json(event_id, version=version)).encode()
+
+    def _made(
+        self,
+        event_id: str,
+        body: bytes,
+        signature: str | None,
+        *,
+        number: int = 0,
+        duplicate: bool = False,
+        forged: Forgery | None = None,
+    ) -> Attempt:
+        headers = {
+            "accept": "*/*; q=0.5, application/xml",
+            "cache-control": "no-cache",
+            "content-type": "application/json; charset=utf-8",
+            "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        }
+        if signature is not None:
+            headers["stripe-signature"] = signature
+        return Attempt(
+            event_id=event_id,
+            event_type=self._deliveries[event_id].event_type,
+            body=body,
+            headers=headers,
+            number=number,
+            duplicate=duplicate,
+            forged=forged,
+        )

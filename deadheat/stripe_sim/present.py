@@ -1,0 +1,119 @@
+"""How objects look from outside, by API version.
+
+The ledger keeps each object once, in the shape of `api_version.API_VERSION`, with what only we know
+under names that begin with an underscore. `present` leaves those out and, for versions before
+2025-03-31.basil, puts the periods of a subscription and the links of an invoice where they were.
+
+Source: Stripe docs, "API changelog", 2025-03-31.basil ("Adds support for … billing periods on items",
+"Invoice parent", "multiple partial payments on invoices").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deadheat.stripe_sim.api_version import since_basil
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.ledger import Emitted
+    from deadheat.stripe_sim.shelf import Json
+
+
+def present(kept: Json, version: str) -> Json:
+    """Give the JSON of an object in one version; nested parts are shared, not copied."""
+    shown = {name: value for name, value in kept.items() if not name.startswith("_")}
+    if not since_basil(version) and not kept.get("deleted"):
+        before_basil = _BEFORE_BASIL.get(kept["object"])
+        if before_basil is not None:
+            before_basil(kept, shown)
+    return shown
+
+
+def present_event(event: Emitted, *, version: str, pending: int) -> Json:
+    """Give the JSON of an event; ``pending`` is ``pending_webhooks``."""
+    now = present(event.now, version)
+    data: Json = {"object": now}
+    if event.before is not None:
+        data["previous_attributes"] = previous(present(event.before, version), now)
+    return {
+        "id": event.id,
+        "object": "event",
+        "api_version": version,
+        "created": event.created,
+        "data": data,
+        "livemode": False,
+        "pending_webhooks": pending,
+        "request": {"id": event.request_id, "idempotency_key": event.key},
+        "type": event.type,
+    }
+
+
+def previous(before: Json, now: Json) -> Json:
+    """Give what differed before: changed names with their old values, maps name by name.
+
+    >>> previous({"a": 1, "metadata": {"k": "v"}}, {"a": 2, "metadata": {"k": "v", "new": "x"}})
+    {'a': 1, 'metadata': {'new': None}}
+    """
+    old: Json = {}
+    for name in {**before, **now}:
+        was, value = before.get(name), now.get(name)
+        if was == value:
+            continue
+        both_maps = isinstance(was, dict) and isinstance(value, dict) and was.get("object") != "list"
+        old[name] = previous(was, value) if both_maps else was  # type: ignore[arg-type]
+    return old
+
+
+def listed(data: list[Json], url: str, *, has_more: bool = False) -> Json:
+    """Give the list object around ``data``."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def _subscription(kept: Json, shown: Json) -> None:
+    items = kept["items"]["data"]
+    periods = ("current_period_start", "current_period_end")
+    shown.update({name: items[0][name] for name in periods})
+    without = [{k: v for k, v in item.items() if k not in periods} for item in items]
+    shown["items"] = {**kept["items"], "data": without}
+    only = items[0] if len(items) == 1 else None
+    shown["plan"] = only["plan"] if only else None
+    shown["quantity"] = only["quantity"] if only else None
+    shown["discount"] = None
+    shown.pop("billing_mode", None)
+
+
+def _invoice(kept: Json, shown: Json) -> None:
+    parent = shown.pop("parent")
+    shown["subscription"] = kept["_subscription"]
+    shown["subscription_details"] = {"metadata": parent["subscription_details"]["metadata"]}
+    shown["payment_intent"] = kept["_payment_intent"]
+    shown["charge"] = kept["_charge"]
+    shown["paid"] = kept["status"] == "paid"
+    shown["paid_out_of_band"] = False
+    shown["tax"] = None
+    shown["lines"] = {**kept["lines"], "data": [_line(line) for line in kept["lines"]["data"]]}
+
+
+def _line(line: Json) -> Json:
+    details = line["parent"]["subscription_item_details"]
+    shown = {k: v for k, v in line.items() if k not in ("parent", "pricing", "taxes")}
+    shown.update(
+        type="subscription",
+        subscription=details["subscription"],
+        subscription_item=details["subscription_item"],
+        proration=False,
+        unit_amount_excluding_tax=line["pricing"]["unit_amount_decimal"],
+    )
+    return shown
+
+
+def _payment_intent(kept: Json, shown: Json) -> None:
+    shown["invoice"] = kept["_invoice"]
+
+
+_BEFORE_BASIL: dict[str, Any] = {
+    "subscription": _subscription,
+    "invoice": _invoice,
+    "payment_intent": _payment_intent,
+    "charge": _payment_intent,
+}

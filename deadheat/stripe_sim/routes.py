@@ -1,0 +1,148 @@
+"""The routes that are modelled: what each is called, what it accepts, what does it, what it gives.
+
+A template such as ``POST /v1/customers/:id`` names a route everywhere: in faults, in histories, in
+messages. ``gives`` is the type that expansion starts from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deadheat.stripe_sim import (
+    catalog,
+    customers,
+    event_log,
+    invoices,
+    payments,
+    search,
+    sessions,
+    subscriptions,
+)
+from deadheat.stripe_sim.params import Check, listed, record, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.wire import Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One modelled route. ``strict`` refuses unknown parameters, ``lenient`` passes them over."""
+
+    template: str
+    act: Callable[[Ledger, Call], Json]
+    gives: str
+    strict: Check
+    lenient: Check
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.template.partition(" ")[0]
+
+
+def _route(
+    template: str,
+    act: Callable[[Ledger, Call], Json],
+    gives: str,
+    fields: Mapping[str, Check] | None = None,
+    required: tuple[str, ...] = (),
+) -> Route:
+    known: dict[str, Any] = {**(fields or {}), "expand": listed(text(unset=False))}
+    return Route(
+        template=template,
+        act=act,
+        gives=gives,
+        strict=record(known, required=required),
+        lenient=record(known, required=required, closed=False),
+    )
+
+
+def _event(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/events/:id; the account presents it, as it knows the endpoints."""
+    return {"object": "_event", "event": event_log.one(ledger, call.path_id)}
+
+
+def _events(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/events."""
+    found, has_more = event_log.page(ledger, call.args)
+    return {"object": "_events", "events": found, "has_more": has_more}
+
+
+ROUTES: tuple[Route, ...] = (
+    _route("POST /v1/customers", customers.create, "customer", customers.CREATE),
+    _route("GET /v1/customers", customers.listing_of, "list of customer", customers.LIST),
+    _route("GET /v1/customers/search", search.customers, "list of customer", search.SEARCH, ("query",)),
+    _route("GET /v1/customers/:id", customers.retrieve, "customer"),
+    _route("POST /v1/customers/:id", customers.update, "customer", customers.UPDATE),
+    _route("DELETE /v1/customers/:id", customers.delete, "customer"),
+    _route("GET /v1/products", catalog.list_products, "list of product", catalog.LIST_PRODUCTS),
+    _route("GET /v1/products/:id", catalog.retrieve_product, "product"),
+    _route("GET /v1/prices", catalog.list_prices, "list of price", catalog.LIST_PRICES),
+    _route("GET /v1/prices/:id", catalog.retrieve_price, "price"),
+    _route("POST /v1/checkout/sessions", sessions.create, "checkout.session", sessions.CREATE, ("mode",)),
+    _route("GET /v1/checkout/sessions", sessions.listing_of, "list of checkout.session", sessions.LIST),
+    _route("GET /v1/checkout/sessions/:id", sessions.retrieve, "checkout.session"),
+    _route("POST /v1/checkout/sessions/:id", sessions.update, "checkout.session", sessions.UPDATE),
+    _route("POST /v1/checkout/sessions/:id/expire", sessions.expire, "checkout.session"),
+    _route(
+        "GET /v1/checkout/sessions/:id/line_items", sessions.line_items, "list of item", sessions.LINE_ITEMS
+    ),
+    _route("GET /v1/subscriptions", subscriptions.listing_of, "list of subscription", subscriptions.LIST),
+    _route(
+        "GET /v1/subscriptions/search",
+        search.subscriptions,
+        "list of subscription",
+        search.SEARCH,
+        ("query",),
+    ),
+    _route("GET /v1/subscriptions/:id", subscriptions.retrieve, "subscription"),
+    _route("POST /v1/subscriptions/:id", subscriptions.update, "subscription", subscriptions.UPDATE),
+    _route("DELETE /v1/subscriptions/:id", subscriptions.cancel, "subscription", subscriptions.CANCEL),
+    _route("GET /v1/invoices", invoices.listing_of, "list of invoice", invoices.LIST),
+    _route("GET /v1/invoices/:id", invoices.retrieve, "invoice"),
+    _route(
+        "GET /v1/payment_intents",
+        payments.list_payment_intents,
+        "list of payment_intent",
+        payments.LIST_PAYMENT_INTENTS,
+    ),
+    _route("GET /v1/payment_intents/:id", payments.retrieve_payment_intent, "payment_intent"),
+    _route("GET /v1/charges", payments.list_charges, "list of charge", payments.LIST_CHARGES),
+    _route("GET /v1/charges/:id", payments.retrieve_charge, "charge"),
+    _route("POST /v1/refunds", payments.create_refund, "refund", payments.REFUND),
+    _route("GET /v1/refunds", payments.list_refunds, "list of refund", payments.LIST_REFUNDS),
+    _route("GET /v1/refunds/:id", payments.retrieve_refund, "refund"),
+    _route("GET /v1/events", _events, "list of event", event_log.LIST),
+    _route("GET /v1/events/:id", _event, "event"),
+)
+
+
+def _table() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]]:
+    table: dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]] = {}
+    for route in ROUTES:
+        segments = tuple(route.template.partition(" ")[2].strip("/").split("/"))
+        table.setdefault((route.method, len(segments)), []).append((segments, route))
+    return table
+
+
+_TABLE = _table()
+
+
+def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
+    """Find the route of a request and the ids in its path; None where we model none.
+
+    A path that only searches or previews (``/v1/invoices/search``) names no object.
+    """
+    given = path.strip("/").split("/")
+    for segments, route in _TABLE.get((method, len(given)), ()):
+        pairs = list(zip(segments, given, strict=True))
+        if all(want in (got, ":id") for want, got in pairs):
+            ids = tuple(got for want, got in pairs if want == ":id")
+            if "search" not in ids and "upcoming" not in ids and all(ids):
+                return route, ids
+    return None

@@ -1,0 +1,329 @@
+"""Checkout sessions: create, retrieve, list, expire, and the customer's act that completes one.
+
+A session is open until its customer pays, somebody expires it, or its time is up. Nothing keeps two
+open sessions of one customer from both being paid. Paying makes the customer if the session has
+none, then in mode ``subscription`` the subscription with its first invoice, in mode ``payment`` a
+payment; ``checkout.session.completed`` comes last.
+
+Source: Stripe API reference, "Checkout Sessions"; Stripe docs, "Fulfill orders".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deadheat.errors import ActRefused
+from deadheat.stripe_sim import catalog, customers, payments, subscriptions
+from deadheat.stripe_sim.api_error import invalid, missing
+from deadheat.stripe_sim.clock import DAY
+from deadheat.stripe_sim.lists import list_of
+from deadheat.stripe_sim.params import (
+    accepted,
+    email,
+    integer,
+    listed,
+    listing,
+    merged,
+    metadata,
+    one_of,
+    record,
+    text,
+)
+from deadheat.stripe_sim.present import listed as list_object
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.wire import Call
+
+_ITEM = record(
+    {
+        "price": text(unset=False),
+        "price_data": catalog.PRICE_DATA,
+        "quantity": integer(1),
+        **accepted("adjustable_quantity", "dynamic_tax_rates", "tax_rates"),
+    }
+)
+_SUBSCRIPTION_DATA = record(
+    {
+        "description": text(longest=500),
+        "metadata": metadata,
+        "trial_end": integer(0),
+        "trial_period_days": integer(1, 730),
+        **accepted("application_fee_percent", "billing_cycle_anchor", "billing_mode", "default_tax_rates"),
+        **accepted("invoice_settings", "on_behalf_of", "proration_behavior", "transfer_data"),
+        **accepted("trial_settings"),
+    }
+)
+CREATE = {
+    "cancel_url": text(),
+    "client_reference_id": text(longest=200),
+    "customer": text(unset=False),
+    "customer_creation": one_of("always", "if_required"),
+    "customer_email": email,
+    "expires_at": integer(0),
+    "line_items": listed(_ITEM),
+    "metadata": metadata,
+    "mode": one_of("payment", "setup", "subscription"),
+    "return_url": text(),
+    "subscription_data": _SUBSCRIPTION_DATA,
+    "success_url": text(),
+    "ui_mode": one_of("custom", "embedded", "hosted"),
+    **accepted("adaptive_pricing", "after_expiration", "allow_promotion_codes", "automatic_tax"),
+    **accepted("billing_address_collection", "branding_settings", "consent_collection", "currency"),
+    **accepted(
+        "custom_fields", "custom_text", "customer_update", "discounts", "excluded_payment_method_types"
+    ),
+    **accepted("invoice_creation", "locale", "name_collection", "optional_items", "origin_context"),
+    **accepted("payment_intent_data", "payment_method_collection", "payment_method_configuration"),
+    **accepted("payment_method_data", "payment_method_options", "payment_method_types", "permissions"),
+    **accepted("phone_number_collection", "redirect_on_completion", "saved_payment_method_options"),
+    **accepted("setup_intent_data", "shipping_address_collection", "shipping_options", "submit_type"),
+    **accepted("tax_id_collection", "wallet_options"),
+}
+UPDATE = {"metadata": metadata, **accepted("collected_information", "shipping_options")}
+LIST = listing(
+    customer=text(unset=False),
+    payment_intent=text(unset=False),
+    status=one_of("complete", "expired", "open"),
+    subscription=text(unset=False),
+    **accepted("customer_details", "payment_link"),
+)
+LINE_ITEMS = {"limit": integer(1, 100), **accepted("starting_after", "ending_before")}
+
+
+def create(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/checkout/sessions."""
+    args = call.args
+    customer = _check(ledger, args)
+    lines = [_line(ledger, item) for item in args["line_items"]]
+    total = sum(line["amount_total"] for line in lines)
+    trial = any(name in args.get("subscription_data", {}) for name in ("trial_end", "trial_period_days"))
+    made = ledger.new("checkout.session")
+    hosted = args.get("ui_mode", "hosted") == "hosted"
+    made.update(
+        after_expiration=None,
+        allow_promotion_codes=None,
+        amount_subtotal=total,
+        amount_total=0 if trial else total,
+        automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
+        billing_address_collection=None,
+        cancel_url=args.get("cancel_url"),
+        client_reference_id=args.get("client_reference_id"),
+        client_secret=None if hosted else f"{made['id']}_secret_{ledger.ids.letters(25)}",
+        consent=None,
+        currency=lines[0]["currency"],
+        custom_fields=[],
+        customer=customer["id"] if customer else None,
+        customer_creation=None if customer else _creation(args),
+        customer_details=_details(customer, args.get("customer_email")),
+        customer_email=args.get("customer_email"),
+        discounts=[],
+        expires_at=args.get("expires_at", ledger.now + DAY),
+        invoice=None,
+        invoice_creation=None,
+        locale=None,
+        metadata=merged({}, args.get("metadata", {})),
+        mode=args["mode"],
+        payment_intent=None,
+        payment_link=None,
+        payment_method_collection="always" if args["mode"] == "subscription" else "if_required",
+        payment_method_options={},
+        payment_method_types=["card"],
+        payment_status="no_payment_required" if trial else "unpaid",
+        phone_number_collection={"enabled": False},
+        recovered_from=None,
+        return_url=args.get("return_url"),
+        saved_payment_method_options=None,
+        setup_intent=None,
+        shipping_address_collection=None,
+        shipping_cost=None,
+        shipping_options=[],
+        status="open",
+        submit_type=None,
+        subscription=None,
+        success_url=args.get("success_url"),
+        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        ui_mode=args.get("ui_mode", "hosted"),
+        url=f"https://checkout.stripe.com/c/pay/{made['id']}" if hosted else None,
+        wallet_options=None,
+        _lines=lines,
+        _subscription_data=args.get("subscription_data", {}),
+        _api_version=call.api_version,
+    )
+    return ledger.put(made)
+
+
+def complete(ledger: Ledger, session_id: str, *, email: str | None, name: str | None) -> Json:
+    """Pay a session as its customer; returns it complete. ActRefused if it cannot be paid."""
+    old = ledger.find("checkout.session", session_id)
+    if old is None:
+        raise ActRefused(f"There is no checkout session {session_id} to pay.")
+    if old["status"] != "open":
+        raise ActRefused(f"Checkout session {session_id} is {old['status']}: only an open one can be paid.")
+    customer = _payer(ledger, old, email, name)
+    changes: dict[str, Any] = {"status": "complete", "url": None}
+    if old["mode"] == "subscription":
+        assert customer is not None  # a subscription always has one
+        lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in old["_lines"]]
+        subscription, invoice = subscriptions.start(
+            ledger,
+            customer=customer,
+            lines=[
+                line for line, full in zip(lines, old["_lines"], strict=True) if full["price"]["recurring"]
+            ],
+            data=old["_subscription_data"],
+            api_version=old["_api_version"],
+        )
+        changes.update(subscription=subscription["id"], invoice=invoice["id"])
+    else:
+        intent = payments.paid(
+            ledger, amount=old["amount_total"], currency=old["currency"], customer=customer, invoice=None
+        )
+        changes["payment_intent"] = intent["id"]
+    if old["payment_status"] == "unpaid":
+        changes["payment_status"] = "paid"
+    done = ledger.put(
+        {
+            **old,
+            **changes,
+            "customer": customer["id"] if customer else None,
+            "customer_details": _details(customer, email or old["customer_email"], name),
+        }
+    )
+    ledger.emit("checkout.session.completed", done)
+    return done
+
+
+def lapse(ledger: Ledger, session: Json) -> Json:
+    """End an open session unpaid; emits checkout.session.expired."""
+    ended = ledger.put({**session, "status": "expired", "url": None})
+    ledger.emit("checkout.session.expired", ended)
+    return ended
+
+
+def retrieve(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/checkout/sessions/:id."""
+    return ledger.need("checkout.session", call.path_id)
+
+
+def update(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/checkout/sessions/:id: its metadata."""
+    old = ledger.need("checkout.session", call.path_id)
+    if "metadata" not in call.args:
+        return old
+    return ledger.change(old, None, metadata=merged(old["metadata"], call.args["metadata"]))
+
+
+def expire(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/checkout/sessions/:id/expire, only while it is open."""
+    session = ledger.need("checkout.session", call.path_id)
+    if session["status"] != "open":
+        raise invalid(
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a '
+            f"status of `{session['status']}`."
+        )
+    return lapse(ledger, session)
+
+
+def listing_of(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/checkout/sessions, by customer, subscription, payment intent or status."""
+    fields = ("customer", "payment_intent", "status", "subscription")
+    return list_of(ledger, call, "checkout.session", fields)
+
+
+def line_items(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/checkout/sessions/:id/line_items."""
+    return line_items_of(ledger.need("checkout.session", call.path_id))
+
+
+def line_items_of(session: Json) -> Json:
+    """Give the list of a session's line items, which it shows when it is expanded."""
+    return list_object(session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+def _check(ledger: Ledger, args: Json) -> Json | None:
+    """Refuse what makes no session; gives the customer if the session names one."""
+    if args["mode"] == "setup":
+        raise invalid("Deadheat does not model checkout sessions in `setup` mode.", param="mode")
+    if not args.get("line_items"):
+        raise missing("line_items")
+    if args.get("ui_mode", "hosted") == "hosted" and not args.get("success_url"):
+        raise missing("success_url")
+    if "customer" in args and args.get("customer_email"):
+        raise invalid("You may only specify one of these parameters: customer, customer_email.")
+    if "subscription_data" in args and args["mode"] != "subscription":
+        raise invalid(f"You can not pass `subscription_data` in `{args['mode']}` mode.")
+    expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
+    if not 1800 <= expires_in <= DAY:
+        raise invalid(
+            "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session "
+            "creation.",
+            param="expires_at",
+        )
+    customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
+    items = args["line_items"]
+    recurring = False
+    for n, item in enumerate(items):
+        price = catalog.check_item(ledger, item, f"line_items[{n}]")
+        if "quantity" not in item:
+            raise missing(f"line_items[{n}][quantity]")
+        recurring |= bool((price or item["price_data"]).get("recurring"))
+    if args["mode"] == "subscription" and not recurring:
+        raise invalid(
+            "You must provide at least one recurring price in `subscription` mode when using prices."
+        )
+    if args["mode"] == "payment" and recurring:
+        raise invalid(
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` "
+            "mode or use only one-time prices."
+        )
+    return customer
+
+
+def _line(ledger: Ledger, item: Json) -> Json:
+    price = ledger.need("price", item["price"]) if "price" in item else None
+    price = price or catalog.price_from(ledger, item["price_data"])
+    amount = price["unit_amount"] * item["quantity"]
+    return {
+        "id": ledger.ids.new("session_item"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": price["currency"],
+        "description": None,
+        "price": price,
+        "quantity": item["quantity"],
+    }
+
+
+def _creation(args: Json) -> str:
+    always = args["mode"] == "subscription" or args.get("customer_creation") == "always"
+    return "always" if always else "if_required"
+
+
+def _payer(ledger: Ledger, session: Json, email: str | None, name: str | None) -> Json | None:
+    """Give the customer who pays, made now if the session has none and needs one."""
+    if session["customer"] is not None:
+        customer = ledger.find("customer", session["customer"])
+        if customer is None or customer.get("deleted"):
+            raise ActRefused(f"Checkout session {session['id']} cannot be paid: its customer is deleted.")
+        return customer
+    if session["customer_creation"] == "if_required":
+        return None
+    return customers.make(ledger, {"email": email or session["customer_email"], "name": name})
+
+
+def _details(customer: Json | None, email: str | None, name: str | None = None) -> Json | None:
+    if customer is None and email is None:
+        return None
+    return {
+        "address": None,
+        "email": email or (customer or {}).get("email"),
+        "name": name or (customer or {}).get("name"),
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": None,
+    }

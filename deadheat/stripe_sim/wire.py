@@ -1,0 +1,85 @@
+"""What crosses the Stripe plane: a request, its answer, and the call that ties them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deadheat.stripe_sim.api_error import Problem
+    from deadheat.stripe_sim.routes import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiRequest:
+    """An HTTP request to the API. Header names are lower-case; ``query`` has no question mark."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResponse:
+    """The answer to one. Header names are lower-case; the length is for whoever sends it to say."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Stage(IntEnum):
+    """How far a call has come. The order is the only one there is."""
+
+    PARSED = 0
+    RECEIVED = 1
+    EFFECTED = 2
+    ANSWERED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """How a call was made to fail: with what answer, and whether its effect happens all the same."""
+
+    problem: Problem
+    effect: bool
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One API call on its way through received, effect and response.
+
+    ``route`` is a template such as ``POST /v1/customers/:id``, None where we model none. ``params``
+    are the parameters as sent, nested; ``object_ids`` what the effect made or touched, in order.
+    ``decided`` says that the answer was known on receipt (an error or a replay): the effect does
+    nothing. ``lost`` says that the answer will not arrive. ``response`` is there from the effect on.
+    """
+
+    request: ApiRequest
+    id: str
+    api_version: str
+    route: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    object_ids: tuple[str, ...] = ()
+    decided: bool = False
+    lost: bool = False
+    response: ApiResponse | None = None
+    stage: Stage = Stage.PARSED
+    args: dict[str, Any] = field(default_factory=dict)
+    path_ids: tuple[str, ...] = ()
+    matched: Route | None = None
+    objection: Problem | None = None
+    borrowed: ApiResponse | None = None
+    fault: Fault | None = None
+    holds_key: bool = False
+
+    @property
+    def path_id(self) -> str:
+        """Give the id that the path names."""
+        return self.path_ids[0]
