@@ -72,15 +72,17 @@ def read_file(path: Path, cwd: Path, environ: Mapping[str, str]) -> SettingsFile
     return SettingsFile(path=path, shown=shown, table=table, data=filled)
 
 
-def project_hosts(cwd: Path) -> tuple[str, ...]:
+def project_hosts(cwd: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Give the hosts that the project in a folder allows, whatever else its file says."""
     for path in (cwd / OWN_NAME, cwd / SHARED_NAME):
         if path.is_file():
             whole = _parse(path, path.name)
             data = whole if path.name == OWN_NAME else _shared_table(whole)
-            if data is not None:
-                safety = Table(data, file=path.name).table("safety")
-                return safety.take("allow-hosts", hosts, ()) if safety else ()
+            if data is None or "safety" not in data:
+                continue
+            filled = _filled(data["safety"], f"{path.name}: safety", environ)
+            safety = Table({"safety": filled}, file=path.name).table("safety")
+            return safety.take("allow-hosts", hosts, ()) if safety else ()
     return ()
 
 

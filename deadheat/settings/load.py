@@ -58,7 +58,7 @@ def load_settings(*, options: Mapping[str, object], environ: Mapping[str, str], 
         target_name=said.name,
         keep_all="keep" in given,
         invariants=said.invariants,
-        allow_hosts=tuple(dict.fromkeys((*said.allow_hosts, *project_hosts(cwd)))),
+        allow_hosts=tuple(dict.fromkeys((*said.allow_hosts, *project_hosts(cwd, environ)))),
         state_folder=cwd / ".deadheat",
         **fields,
     )

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 
 RELATIONS = ("customers", "subscriptions", "effects")
 STRIPES_OWN = ("pay", "cancel", "refund")
-# What stands in a request of itself, and what is put into the environment of a target.
+# What can stand in a request beside what was captured, and in a target's commands and environment.
 OF_THE_USER = ("user.id", "user.email", "user.name", "price")
-OF_THE_RUN = ("postgres.url", "stripe.url", "stripe.key", "stripe.webhook-secret")
+OF_THE_RUN = (
+    "postgres.url",
+    "stripe.url",
+    "stripe.key",
+    "stripe.webhook-secret",
+    "python",
+    "port",
+    "workers",
+)
 
-_PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)\}")
+# A shell's ${NAME} in a command is the shell's.
+_PLACEHOLDER = re.compile(r"(?<!\$)\{([a-zA-Z_][\w.-]*)\}")
 _OF_A_CALL = ("request", "json", "success", "capture")
 _ONLY_WITH_START = ("env", "migrate", "workers")
 
@@ -51,6 +60,8 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
         )
     table.refuse_unknown()
     _check_way_in(table)
+    _check_names(target.start or "", OF_THE_RUN, table.where("start"))
+    _check_names(target.migrate or "", OF_THE_RUN, table.where("migrate"))
     for name, value in target.env.items():
         _check_names(value, OF_THE_RUN, f"{table.where('env')}.{name}")
     return target

@@ -1,7 +1,7 @@
 """The house rules as functions: each takes sources and gives sentences about what breaks it.
 
 A sentence says where, what, and what to do instead. The rules know nothing of git or of pytest;
-`test_rules.py` shows each a source that breaks it, `test_house.py` shows them the code base.
+`test_house_rules.py` shows each a source that breaks it, `test_house.py` shows them the code base.
 """
 
 from __future__ import annotations

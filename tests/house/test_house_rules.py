@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 import pytest
-import rules
+import house_rules as rules
 
 Rule = Callable[[rules.Sources], Iterator[str]]
 
