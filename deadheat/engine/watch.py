@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deadheat.engine import watcher
+from deadheat.history import redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -169,6 +170,13 @@ async def temporary_folder(
     finally:
         os.close(folder.in_use)
         await asyncio.to_thread(keeper.wait)
+
+
+def last_words(output: Path, lines: int = 8) -> str:
+    """Give the last lines that a child has said, indented, to end a message with; secrets masked."""
+    said = output.read_text(errors="replace").splitlines() if output.exists() else []
+    kept = [line.rstrip() for line in said if line.strip()][-lines:]
+    return redact("".join(f"\n    {line}" for line in kept)) or " it said nothing"
 
 
 def _keep(parent: Path | None, prefix: str) -> tuple[subprocess.Popen[bytes], TemporaryFolder]:

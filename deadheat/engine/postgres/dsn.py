@@ -1,0 +1,131 @@
+"""Where a Postgres server is and who we are there; connections that no outside variable bends.
+
+libpq and asyncpg fill what a DSN leaves out from PGHOST, PGPASSWORD, PGSSLMODE and a dozen others
+(PostgreSQL documentation, "Environment Variables"), and from files in the home folder. A run must
+not depend on whoever has set those, so everything is passed outright: what the DSN does not say has
+libpq's fixed default, and without a password in it there is none. The exception is a DSN that asks
+for TLS: certificates that it does not name come from where asyncpg looks for them.
+"""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import asyncpg
+
+from deadheat.errors import PostgresUnavailable
+from deadheat.safety import POSTGRES_SCHEMES, check_dsn, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+SOURCE = "--postgres (DEADHEAT_POSTGRES)"
+CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dsn:
+    """One server, one role, one database. ``host`` is a name, an address or a Unix socket's folder."""
+
+    user: str
+    password: str | None = field(default=None, repr=False)
+    host: str
+    port: int = 5432
+    database: str = "postgres"
+    query: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str, *, allow_hosts: Collection[str] = ()) -> Dsn:
+        """Read a ``postgresql://`` URL of one host.
+
+        PostgresUnavailable when it cannot be read; Refused when its host is neither this machine
+        nor in ``allow_hosts``. No message shows the password.
+        """
+        check_dsn(text, where=SOURCE, allow=allow_hosts)
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise _unreadable("its host or port cannot be read") from None
+        if parts.scheme not in POSTGRES_SCHEMES:
+            raise _unreadable(f"its scheme is {parts.scheme!r}")
+        parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+        host = parameters.pop("host", "") or unquote(parts.hostname or "") or "localhost"
+        if "," in host or "," in parts.netloc.rpartition("@")[2]:
+            raise _unreadable("it names several hosts")
+        user = unquote(parts.username or "") or parameters.get("user") or getpass.getuser()
+        password = parts.password if parts.password is not None else None
+        return cls(
+            user=user,
+            password=unquote(password) if password is not None else parameters.get("password"),
+            host=host,
+            port=port or int(parameters.get("port") or 5432),
+            database=unquote(parts.path.removeprefix("/")) or parameters.get("dbname") or user,
+            query=parts.query,
+        )
+
+    @property
+    def where(self) -> str:
+        """Where the server is, for people: ``127.0.0.1:5432``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def url(self, database: str) -> str:
+        """Give the URL of another database on the same server, password included."""
+        login = quote(self.user, safe="")
+        if self.password is not None:
+            login += f":{quote(self.password, safe='')}"
+        authority = f"{login}@" if self.host.startswith("/") else f"{login}@{self.where}"
+        query = f"?{self.query}" if self.query else ""
+        return f"postgresql://{authority}/{quote(database, safe='')}{query}"
+
+    async def connect(self, database: str | None = None) -> Any:
+        """Open an asyncpg connection; PostgresUnavailable says why there is none."""
+        database = database or self.database
+        try:
+            return await asyncpg.connect(**self._arguments(database), timeout=CONNECT_SECONDS)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            why = f"the server at {self.where} does not let {self.user!r} in ({error})"
+            if self.password is None:
+                why += "; the DSN has no password, and PGPASSWORD and .pgpass are not read"
+            raise PostgresUnavailable(f"{why}. Correct {SOURCE}.") from None
+        except asyncpg.InvalidCatalogNameError:
+            raise PostgresUnavailable(
+                f"there is no database {database!r} at {self.where}. Create it, or correct {SOURCE}."
+            ) from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise PostgresUnavailable(f"Postgres at {self.where} does not take us: {error}") from None
+        except (OSError, TimeoutError) as error:
+            why = str(error) or f"no answer within {CONNECT_SECONDS:.0f} s"
+            raise PostgresUnavailable(
+                f"no Postgres answers at {self.where} ({why}). Start it, correct {SOURCE}, "
+                "or use --postgres embedded."
+            ) from None
+
+    def _arguments(self, database: str) -> dict[str, Any]:
+        parameters = dict(parse_qsl(self.query))
+        given: dict[str, Any] = {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password or "",
+            "database": database,
+            "target_session_attrs": "any",
+            "krbsrvname": "postgres",
+            "gsslib": "gssapi",
+            "server_settings": {"application_name": "deadheat"},
+        }
+        if "options" in parameters:
+            given["server_settings"]["options"] = parameters["options"]
+        if "sslmode" in parameters:
+            return {**given, "dsn": self.url(database)}
+        plain = self.host.startswith("/") or is_loopback(self.host)
+        return {**given, "ssl": False if plain else "prefer", "direct_tls": False}
+
+
+def _unreadable(why: str) -> PostgresUnavailable:
+    return PostgresUnavailable(
+        f"{SOURCE} is a DSN that Deadheat cannot use: {why}. Write postgresql://user:password@host:port/database."
+    )
