@@ -98,18 +98,18 @@ def paid_is_known(case: Case) -> Iterator[Evidence]:
 
 
 def superseded(case: Case, subscription: Json) -> bool:
-    """Say whether an ended subscription gave its row to a later one of the same person.
+    """Say whether an ended subscription gave its row to another one of the same person.
 
-    A schema with one row per user keeps only the current subscription, and loses nothing by it.
+    A schema with one row per user keeps only the current subscription, and loses nothing by it: the
+    row of a later one will do, and for a duplicate whose money was given back that of any other.
     """
-    if subscription.get("status") in LIVE:
-        return False
     person = case.holder(subscription)
-    order = [s.get("id") for s in case.settled.stripe.subscriptions]
-    later = order[order.index(subscription.get("id")) + 1 :]
-    return person is not None and any(
-        row.stripe_subscription_id in later for row in case.subscription_rows_of(person)
-    )
+    if subscription.get("status") in LIVE or person is None:
+        return False
+    every = [s.get("id") for s in case.settled.stripe.subscriptions]
+    name = subscription.get("id")
+    others = every[every.index(name) + 1 :] if case.is_paid(subscription) else [x for x in every if x != name]
+    return any(row.stripe_subscription_id in others for row in case.subscription_rows_of(person))
 
 
 def matches_stripe(case: Case) -> Iterator[Evidence]:

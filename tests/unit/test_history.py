@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deadheat.history import History, Plane, Recorder, Step, StepKind, redact, redacted
@@ -38,6 +38,7 @@ steps = st.builds(
     attribution=st.none() | texts,
     data=st.dictionaries(texts, json_data, max_size=4),
 )
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # Texts made of the pieces that the masks look for, so that their borders are tried and not only hoped for.
 tricky = st.lists(
     st.sampled_from([*SECRETS, "://", ":", "@", '"', "'", "\n", "\\", " ", "v1=", "0" * 64, "password="]),
@@ -58,6 +59,7 @@ def step(**changes: object) -> Step:
     return Step(**{**values, **changes})  # type: ignore[arg-type]
 
 
+@UNTIMED
 @given(steps)
 def test_a_step_survives_its_line(one: Step) -> None:
     line = one.line()
@@ -65,6 +67,7 @@ def test_a_step_survives_its_line(one: Step) -> None:
     assert Step.parse(line) == one
 
 
+@UNTIMED
 @given(st.dictionaries(tricky, tricky, max_size=4), tricky)
 def test_masking_never_breaks_a_line_and_never_lets_a_key_through(data: dict[str, str], label: str) -> None:
     line = step(data=data, label=label).line()
