@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import requires
 from pathlib import Path, PurePosixPath
 
-import pytest
 import house_rules as rules
+import pytest
 from house_sources import CODE, PRODUCT, TOP, code, copy, sources, tool
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-import pytest
 import house_rules as rules
+import pytest
 
 Rule = Callable[[rules.Sources], Iterator[str]]
 
