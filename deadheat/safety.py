@@ -6,9 +6,8 @@ name that some resolver maps to loopback is still not loopback, and a spelling t
 different ways is refused rather than interpreted.
 
 Where a Postgres client looks for its server is libpq's rule (PostgreSQL documentation, "Connection
-Strings" and "Environment Variables"): the hosts of the authority, those of the parameters ``host``
-and ``hostaddr``, else the environment's; a host that begins with ``/`` or ``@`` is a Unix socket.
-Each of them has to be allowed, since a client tries them in turn.
+Strings"): the hosts of the authority and those of the parameters ``host`` and ``hostaddr``; one that
+begins with ``/`` or ``@`` is a Unix socket. Each has to be allowed, since a client tries them in turn.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from deadheat.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 STRIPE_HOSTS = ("api.stripe.com", "files.stripe.com", "connect.stripe.com", "uploads.stripe.com")
@@ -29,7 +28,6 @@ STRIPE_HOSTS = ("api.stripe.com", "files.stripe.com", "connect.stripe.com", "upl
 _LIVE_KEY = re.compile(r"(?<![A-Za-z0-9])(sk|rk)_live_")
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)")
 _PLAIN_AUTHORITY = re.compile(r"[A-Za-z0-9.\-_~%!$&()*+,;=:\[\]@]*")
-_SERVICE = "a service: its file may name any host"
 
 
 def is_loopback(host: str) -> bool:
@@ -83,20 +81,12 @@ def url_host(url: str, *, where: str) -> str:
     return host
 
 
-def check_dsn(
-    dsn: str, *, where: str, allow: Collection[str] = (), environ: Mapping[str, str] | None = None
-) -> None:
+def check_dsn(dsn: str, *, where: str, allow: Collection[str] = ()) -> None:
     """Refuse a Postgres DSN, a URL or ``key=value`` pairs, unless every host in it may be used.
 
-    ``environ`` is where a client finds what the DSN leaves out (PGHOST, PGHOSTADDR, PGSERVICE).
+    One that names no host is that of this machine: what PGHOST says reaches neither us nor a target.
     """
-    hosts = list(dsn_hosts(dsn, where=where))
-    variables = environ or {}
-    if not hosts:
-        if variables.get("PGSERVICE"):
-            raise Refused(f"{where}: it names no host and PGSERVICE is set: {_SERVICE}")
-        hosts = _split(variables.get("PGHOST", "")) + _split(variables.get("PGHOSTADDR", ""))
-    for host in hosts:
+    for host in dsn_hosts(dsn, where=where):
         if host and not host.startswith(("/", "@")):
             check_host(host, where=where, allow=allow)
 
@@ -116,7 +106,7 @@ def dsn_hosts(dsn: str, *, where: str) -> Iterator[str]:
         parameters = [(key, _unquoted(value)) for key, value in _KEYWORD.findall(dsn)]
     for key, value in parameters:
         if key in ("service", "servicefile"):
-            raise Refused(f"{where}: it names {_SERVICE}")
+            raise Refused(f"{where}: it names a service, whose file may name any host")
         if key in ("host", "hostaddr"):
             yield from (_without_port(host) if separator else host for host in _split(value))
 
@@ -131,16 +121,14 @@ def check_key(text: str, *, where: str) -> None:
         )
 
 
-def check_variable(
-    value: str, *, where: str, allow: Collection[str] = (), environ: Mapping[str, str] | None = None
-) -> None:
+def check_variable(value: str, *, where: str, allow: Collection[str] = ()) -> None:
     """Refuse a value handed to the target that leads it to a foreign database or to Stripe itself.
 
     Other addresses are the application's own business: its public URL, its error tracker.
     """
     scheme = value.partition("://")[0].partition("+")[0]
     if scheme in POSTGRES_SCHEMES:
-        check_dsn(value, where=where, allow=allow, environ=environ)
+        check_dsn(value, where=where, allow=allow)
     elif scheme in ("http", "https"):
         host = _bare(url_host(value, where=where))
         if host in STRIPE_HOSTS:

@@ -62,7 +62,7 @@ def load_settings(*, options: Mapping[str, object], environ: Mapping[str, str], 
         state_folder=cwd / ".deadheat",
         **fields,
     )
-    _refuse_foreign_hosts(settings, given, said.where, environ)
+    _refuse_foreign_hosts(settings, given, said.where)
     return settings
 
 
@@ -171,16 +171,14 @@ def _refuse_live_keys(options: Mapping[str, object], environ: Mapping[str, str])
         check_key(value, where=f"the environment variable {name}")
 
 
-def _refuse_foreign_hosts(
-    settings: Settings, given: Layer, target_where: str, environ: Mapping[str, str]
-) -> None:
+def _refuse_foreign_hosts(settings: Settings, given: Layer, target_where: str) -> None:
     """Refuse a target, a database or a Stripe base that is neither here nor allowed."""
     allow, target = settings.allow_hosts, settings.target
     if target.base_url is not None:
         check_url(target.base_url, where=target_where, allow=allow)
     for name, value in target.env.items():
-        check_variable(value, where=f"{target_where}.env.{name}", allow=allow, environ=environ)
+        check_variable(value, where=f"{target_where}.env.{name}", allow=allow)
     if "://" in settings.postgres:
-        check_dsn(settings.postgres, where=given["postgres"].where, allow=allow, environ=environ)
+        check_dsn(settings.postgres, where=given["postgres"].where, allow=allow)
     if settings.stripe_mock.startswith(("http://", "https://")):
         check_url(settings.stripe_mock, where=given["stripe-mock"].where, allow=allow)

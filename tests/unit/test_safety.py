@@ -174,27 +174,6 @@ def test_databases_of_others_are_refused(dsn: str) -> None:
         check_dsn(dsn, where="--postgres")
 
 
-@pytest.mark.parametrize(
-    ("variables", "allowed"),
-    [
-        ({}, True),
-        ({"PGHOST": "localhost"}, True),
-        ({"PGHOST": "/tmp"}, True),
-        ({"PGHOST": "evil.example"}, False),
-        ({"PGHOST": "localhost,evil.example"}, False),
-        ({"PGHOSTADDR": "10.0.0.1"}, False),
-        ({"PGSERVICE": "production"}, False),
-    ],
-)
-def test_a_dsn_without_host_goes_where_the_environment_says(variables: dict[str, str], allowed: bool) -> None:
-    if allowed:
-        check_dsn("postgresql:///db", where="--postgres", environ=variables)
-    else:
-        with pytest.raises(Refused):
-            check_dsn("postgresql:///db", where="--postgres", environ=variables)
-    check_dsn("postgresql://localhost/db", where="--postgres", environ=variables)
-
-
 def test_allow_hosts_names_exactly_one_host() -> None:
     allow = ("db.staging.example",)
     check_dsn("postgresql://DB.staging.example./db", where="x", allow=allow)

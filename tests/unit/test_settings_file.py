@@ -419,11 +419,6 @@ class TestSafety:
         ("stripe-mock = 'http://a.example:1'\n" + target(""), {}, "deadheat.toml: stripe-mock: a.example"),
         (target("env = { D = 'postgresql://a.example/x' }"), {}, "deadheat.toml: target.env.D: a.example"),
         (target(""), {"DEADHEAT_TARGET": "http://a.example"}, "DEADHEAT_TARGET: a.example"),
-        (
-            target(""),
-            {"DEADHEAT_POSTGRES": "postgresql:///x", "PGHOST": "a.example"},
-            "DEADHEAT_POSTGRES: a.example",
-        ),
     )
 
     @pytest.mark.parametrize(("text", "environ", "says"), FOREIGN)
