@@ -115,10 +115,11 @@ class CustomerService:
         """
         user = _uuid(user_id)
         created = await self._profiles.record_customer(user, email, stripe_customer_id, full_name)
-        profile = await self._read(user)
-        kept = profile.stripe_customer_id
+        profile = await self._profiles.read(user)
+        kept = None if profile is None else profile.stripe_customer_id
         if kept is None:
-            return CustomerResult(success=False, profile=profile, error="the customer is out of use")
+            error = "the customer is out of use, or somebody else's"
+            return CustomerResult(success=False, profile=profile, error=error)
         if created:
             self._metrics.count("reference_customers_total", event="recorded")
             logs.info(CUSTOMER_SERVICE, "customer recorded", user=user, customer=kept)

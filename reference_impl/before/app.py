@@ -16,7 +16,6 @@ import json
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import asyncpg
 from starlette.applications import Starlette
@@ -33,6 +32,7 @@ from reference_impl.stripe_calls import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from uuid import UUID
 
     from starlette.requests import Request
 
@@ -218,7 +218,8 @@ class Before:
             """
             select id, user_id, stripe_subscription_id, event_created from subscriptions
             where stripe_subscription_id = $2 or stripe_customer_id = $1
-            order by stripe_subscription_id is distinct from $2, stripe_subscription_id is not null, created_at
+            order by stripe_subscription_id is distinct from $2,
+                stripe_subscription_id is not null, created_at
             limit 1
             """,
             customer,
