@@ -122,8 +122,10 @@ class ConsoleReport:
         self._console.print(line, soft_wrap=True)
 
     def _end(self, event: SuiteFinished) -> None:
+        if event.scenarios:
+            self._console.print()
+            self._console.print(closing_table(event))
         self._console.print()
-        self._console.print(closing_table(event))
         for exploration in event.scenarios:
             if (
                 exploration.findings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.events import Verdict
 from deadheat.errors import SettingsError
-from deadheat.history import VERSION, redact
+from deadheat.history import VERSION, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,8 @@ class HistoryFile:
             "steps": ended.steps,
         }
         if reason is not None:
-            line["reason"] = redact(reason)
-        self._write(json.dumps(line, separators=(",", ":")))
+            line["reason"] = reason
+        self._write(json.dumps(redacted(line), separators=(",", ":")))
 
     def finish(self) -> None:
         """Close the file; runs that never ended stay as they are."""

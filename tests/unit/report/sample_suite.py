@@ -1,0 +1,168 @@
+"""Suites that are over, as events, and texts that a hostile target might send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deadheat.engine.events import (
+    Event,
+    Exploration,
+    Finding,
+    Notice,
+    RunFinished,
+    ScenarioStarted,
+    SettingUp,
+    SuiteFinished,
+    SuiteStarted,
+    Verdict,
+)
+from deadheat.history import History, Plane, Step, StepKind
+from deadheat.invariants.settled import Evidence, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOSTILE = (
+    "cus_\x1b[2J\x1b[31m[bold red]x[/] \x00\x07\r\nCLEAN: 1 scenario\t\u202egnp.exe\u200b\ud800 "
+    "<![CDATA[ ]]> &amp; <failure/> \"' sk_live_51AbCdEfGhIj \x9b \ufffe :smile: whsec_51AbCdEfGhIj"
+)
+
+
+def violation(
+    invariant: str = "one-customer-per-user", says: str = "Ada (user u1) has two.", times: int = 1
+) -> Violation:
+    evidence = Evidence(says=says, user_id="u1", rows=({"user_id": "u1"},), objects=("cus_1",), steps=(3, 7))
+    return Violation(invariant=invariant, evidence=(evidence,) * times)
+
+
+def finding(scenario: str = "signup.two-at-once", **changes: object) -> Finding:
+    made = violation(**{k: changes.pop(k) for k in ("invariant", "says", "times") if k in changes})  # type: ignore[arg-type]
+    steps = [
+        step(actor="A"),
+        step(actor="B", seq=2),
+        step(actor="stripe", plane=Plane.WEBHOOK, seq=3),
+        step(actor="?", plane=Plane.SQL, seq=4),
+    ]
+    values: dict[str, object] = {
+        "scenario": scenario,
+        "invariant": made.invariant,
+        "violation": made,
+        "strategy": "barrage",
+        "run": 12,
+        "history": History(tuple(steps)),
+        "runs_until_found": 3,
+        "shown_in": 7,
+        "runs": 24,
+    }
+    return Finding(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def step(run: int = 1, seq: int = 1, actor: str = "A", plane: Plane = Plane.HTTP, **data: object) -> Step:
+    return Step(
+        run=run, seq=seq, t_us=seq, actor=actor, plane=plane, kind=StepKind.ANSWER, label="GET /", data=data
+    )
+
+
+def clean(scenario: str = "checkout.two-tabs", runs: int = 25) -> Exploration:
+    return Exploration(
+        scenario=scenario,
+        verdict=Verdict.CLEAN,
+        strategies={"serial": 1, "barrage": runs - 1},
+        runs=runs,
+        elapsed_s=5.0,
+        invariants={"one-customer-per-user": (runs, 0), "bad-webhook-refused": (0, 0)},
+    )
+
+
+def violated(scenario: str = "signup.two-at-once", **changes: object) -> Exploration:
+    return Exploration(
+        scenario=scenario,
+        verdict=Verdict.VIOLATED,
+        strategies={"serial": 1, "barrage": 24},
+        runs=25,
+        elapsed_s=4.0,
+        findings=(
+            finding(scenario, **changes),
+            finding(scenario, invariant="answers-agree", says="Ada (user u1) was told of cus_1 and cus_2."),
+        ),
+        invariants={"one-customer-per-user": (25, 7), "answers-agree": (25, 7)},
+    )
+
+
+def inconclusive(scenario: str = "webhook.forged", reason: str | None = "the target is gone") -> Exploration:
+    return Exploration(
+        scenario=scenario,
+        verdict=Verdict.INCONCLUSIVE,
+        strategies={"serial": 1, "barrage": 5},
+        runs=6,
+        inconclusive=5,
+        elapsed_s=2.0,
+        reason=reason,
+    )
+
+
+def skipped(scenario: str = "seed.new-signup", lacks: str = "sign-up") -> Exploration:
+    return Exploration(scenario=scenario, verdict=Verdict.CLEAN, skipped=(lacks,))
+
+
+def started(
+    explorations: Sequence[Exploration], stripe_mock: str = "v0.197.0", **changes: object
+) -> SuiteStarted:
+    values: dict[str, object] = {
+        "run_id": "20260102-030405-abcd",
+        "target": "reference",
+        "postgres": "18.4 embedded",
+        "stripe_mock": stripe_mock,
+        "seed": 7,
+        "scenarios": tuple(exploration.scenario for exploration in explorations),
+        "planned": 25 * len(explorations),
+    }
+    return SuiteStarted(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def finished(explorations: Sequence[Exploration], **changes: object) -> SuiteFinished:
+    ran = [exploration for exploration in explorations if not exploration.skipped]
+    invariants: dict[str, tuple[int, int]] = {}
+    for exploration in ran:
+        for name, (runs, bad) in exploration.invariants.items():
+            so_far = invariants.get(name, (0, 0))
+            invariants[name] = (so_far[0] + runs, so_far[1] + bad)
+    values: dict[str, object] = {
+        "verdict": max((exploration.verdict for exploration in ran), default=Verdict.INCONCLUSIVE),
+        "scenarios": tuple(explorations),
+        "runs": sum(exploration.runs for exploration in ran),
+        "elapsed_s": 12.5,
+        "invariants": invariants,
+        "not_checked": {
+            "charged-once": "switched off in [invariants]",
+            "one-customer-per-user": "customers is not mapped in [target.tables]",
+        },
+    }
+    return SuiteFinished(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def stream(explorations: Sequence[Exploration], **changes: object) -> list[Event]:
+    """Give the events of a whole suite."""
+    events: list[Event] = [SettingUp(what="Postgres"), started(explorations), Notice(text="one thing")]
+    number = 0
+    for exploration in explorations:
+        if exploration.skipped:
+            events.append(exploration)
+            continue
+        events.append(
+            ScenarioStarted(scenario=exploration.scenario, strategies=("serial", "barrage"), planned=25)
+        )
+        for n in range(exploration.runs):
+            number += 1
+            events.append(
+                RunFinished(
+                    scenario=exploration.scenario,
+                    strategy="barrage",
+                    run=number,
+                    verdict=exploration.verdict if n else Verdict.CLEAN,
+                    elapsed_s=0.1,
+                    violations=tuple(found.violation for found in exploration.findings) if n else (),
+                )
+            )
+        events.append(exploration)
+    return [*events, finished(explorations, **changes)]

@@ -1,0 +1,157 @@
+"""summary.json has the keys of the design, is written whole or not at all, and claims no more than is so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sample_suite import HOSTILE, clean, finished, inconclusive, skipped, started, stream, violated
+
+from deadheat.errors import SettingsError
+from deadheat.report.disk import write_atomically
+from deadheat.report.summary import SummaryReport, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from deadheat.engine.events import Exploration
+
+SUITE = (clean(), violated(), inconclusive(), skipped())
+
+
+def summarised(explorations: Sequence[Exploration], **changes: object) -> dict[str, Any]:
+    return summary(started(explorations), finished(explorations, **changes))
+
+
+def test_the_summary_of_a_suite() -> None:
+    assert summarised(SUITE) == {
+        "verdict": "violated",
+        "seed": 7,
+        "postgres": "18.4 embedded",
+        "stripe_mock": "v0.197.0",
+        "elapsed_s": 12.5,
+        "runs": 56,
+        "runs_per_s": 4.48,
+        "not_checked": {"charged-once": "switched off in [invariants]"},
+        "scenarios": [
+            {
+                "name": "checkout.two-tabs",
+                "strategy": "serial+barrage",
+                "runs": 25,
+                "inconclusive": 0,
+                "diverged": 0,
+                "verdict": "clean",
+                "violated": [],
+                "findings": [],
+            },
+            {
+                "name": "signup.two-at-once",
+                "strategy": "serial+barrage",
+                "runs": 25,
+                "inconclusive": 0,
+                "diverged": 0,
+                "verdict": "violated",
+                "violated": ["one-customer-per-user", "answers-agree"],
+                "findings": [
+                    {
+                        "token": None,
+                        "invariants": [invariant],
+                        "replays": None,
+                        "actors": 3,
+                        "switches": None,
+                        "runs_until_found": 3,
+                        "choices_before": None,
+                        "choices_after": None,
+                    }
+                    for invariant in ("one-customer-per-user", "answers-agree")
+                ],
+            },
+            {
+                "name": "webhook.forged",
+                "strategy": "serial+barrage",
+                "runs": 6,
+                "inconclusive": 5,
+                "diverged": 0,
+                "verdict": "inconclusive",
+                "violated": [],
+                "findings": [],
+            },
+            {
+                "name": "seed.new-signup",
+                "strategy": "",
+                "runs": 0,
+                "inconclusive": 0,
+                "diverged": 0,
+                "verdict": "skipped",
+                "violated": [],
+                "findings": [],
+            },
+        ],
+        "invariants": {
+            "one-customer-per-user": {"checked": 50, "violated": 7},
+            "bad-webhook-refused": {"checked": 0, "violated": 0},
+            "answers-agree": {"checked": 25, "violated": 7},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("explorations", "word"),
+    [([clean()], "interrupted"), ([inconclusive()], "interrupted"), ([violated()], "violated")],
+)
+def test_a_suite_that_was_interrupted_is_not_clean(explorations: list[Exploration], word: str) -> None:
+    assert summarised(explorations, interrupted=True)["verdict"] == word
+
+
+def test_a_suite_that_took_no_time_divides_by_nothing() -> None:
+    assert summarised([], elapsed_s=0.0)["runs_per_s"] == 0.0
+
+
+def test_it_is_written_once_the_suite_is_over_with_a_copy(tmp_path: Path) -> None:
+    report = SummaryReport(tmp_path / ".deadheat", tmp_path / "out" / "copy.json")
+    report.start()
+    *before, last = stream(SUITE)
+    for event in before:
+        report.handle(event)
+    assert not report.path.exists()
+    report.handle(last)
+    report.finish()
+    text = report.path.read_text()
+    assert json.loads(text) == summarised(SUITE)
+    assert (tmp_path / "out" / "copy.json").read_text() == text
+    assert (tmp_path / ".deadheat" / ".gitignore").read_text() == "*\n"
+    assert sorted(p.name for p in report.path.parent.iterdir()) == [".gitignore", "summary.json"]
+
+
+def test_the_summary_of_an_earlier_invocation_goes_when_one_starts(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text('{"verdict": "clean"}')
+    SummaryReport(tmp_path).start()
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_hostile_content_stays_json_and_secrets_stay_out(tmp_path: Path) -> None:
+    explorations = [violated(HOSTILE), inconclusive(HOSTILE, HOSTILE)]
+    report = SummaryReport(tmp_path)
+    report.start()
+    report.handle(started(explorations, HOSTILE, target=HOSTILE, postgres="postgres://me:pw@host/db"))
+    report.handle(finished(explorations, not_checked={HOSTILE: HOSTILE}))
+    read = json.loads(report.path.read_text())
+    assert read["postgres"] == "postgres://me:***@host/db"
+    assert "sk_live_51" not in report.path.read_text()
+    assert read["scenarios"][0]["name"].startswith("cus_\x1b[2J")
+
+
+def test_a_copy_that_cannot_be_written_is_said_before_the_first_run(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--json"):
+        SummaryReport(tmp_path, tmp_path).start()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        write_atomically(path, 3)  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
