@@ -83,7 +83,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_target_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "deadheat.toml").write_text(
-        '[target]\nstart = "{python} -c \'raise SystemExit(7)\'"\nready = "/"\n'
+        '[target]\nstart = "{python} -c \'raise SystemExit(7)\' {port}"\nready = "/"\n'
     )
     ended = deadheat("run", folder=tmp_path)
     assert ended.code == 2, ended.out + ended.err
