@@ -12,7 +12,7 @@ from __future__ import annotations
 import getpass
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -39,7 +39,7 @@ class Dsn:
 
     @classmethod
     def parse(cls, text: str, *, allow_hosts: Collection[str] = ()) -> Dsn:
-        """Read a ``postgresql://`` URL of one host.
+        """Read a ``postgresql://`` URL of one host; as in libpq its parameters overrule what precedes them.
 
         PostgresUnavailable when it cannot be read; Refused when its host is neither this machine
         nor in ``allow_hosts``. No message shows the password.
@@ -47,25 +47,25 @@ class Dsn:
         check_dsn(text, where=SOURCE, allow=allow_hosts)
         try:
             parts = urlsplit(text)
-            port = parts.port
+            given = dict(parse_qsl(parts.query, keep_blank_values=True))
+            port = int(given.pop("port", "") or parts.port or 5432)
         except ValueError:
             raise _unreadable("its host or port cannot be read") from None
         if parts.scheme not in POSTGRES_SCHEMES:
             raise _unreadable(f"its scheme is {parts.scheme!r}")
-        parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
-        host = parameters.pop("host", "") or unquote(parts.hostname or "") or "localhost"
+        hosts = [given.pop("host", ""), given.pop("hostaddr", ""), unquote(parts.hostname or "")]
+        host = next(filter(None, reversed(hosts[:2])), hosts[2]) or "localhost"
         if "," in host or "," in parts.netloc.rpartition("@")[2]:
             raise _unreadable("it names several hosts")
-        user = unquote(parts.username or "") or parameters.get("user") or getpass.getuser()
-        password = parts.password if parts.password is not None else None
-        return cls(
-            user=user,
-            password=unquote(password) if password is not None else parameters.get("password"),
-            host=host,
-            port=port or int(parameters.get("port") or 5432),
-            database=unquote(parts.path.removeprefix("/")) or parameters.get("dbname") or user,
-            query=parts.query,
-        )
+        user = given.pop("user", "") or unquote(parts.username or "") or getpass.getuser()
+        password = given.pop("password", None)
+        if password is None and parts.password is not None:
+            password = unquote(parts.password)
+        database = given.pop("dbname", "") or unquote(parts.path.removeprefix("/")) or user
+        if host.startswith("/"):
+            given["host"], given["port"] = host, str(port)
+        query = urlencode(given, quote_via=quote)
+        return cls(user=user, password=password, host=host, port=port, database=database, query=query)
 
     @property
     def where(self) -> str:
