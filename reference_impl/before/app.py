@@ -162,7 +162,8 @@ class Before:
         except StripeError:
             LOG.warning("[AUTH CALLBACK] no customer, carrying on user=%s", user)
             return
-        await self._insert_rows(user, known["email"], known["full_name"], customer)
+        await self._insert_profile(user, known["email"], known["full_name"])
+        await self._insert_subscription(user, customer)
 
     async def _customer(self, user: UUID) -> str | None:
         customer: str | None = await self.pool.fetchval(
@@ -194,15 +195,21 @@ class Before:
 
     async def _insert_rows(self, user: UUID, email: str, full_name: str | None, customer: str) -> None:
         if await self.pool.fetchval("select id from profiles where user_id = $1", user) is None:
-            await self.pool.execute(
-                "insert into profiles (user_id, email, full_name) values ($1, $2, $3)", user, email, full_name
-            )
+            await self._insert_profile(user, email, full_name)
         if await self._customer(user) != customer:
-            await self.pool.execute(
-                "insert into subscriptions (user_id, stripe_customer_id, status) values ($1, $2, 'none')",
-                user,
-                customer,
-            )
+            await self._insert_subscription(user, customer)
+
+    async def _insert_profile(self, user: UUID, email: str, full_name: str | None) -> None:
+        await self.pool.execute(
+            "insert into profiles (user_id, email, full_name) values ($1, $2, $3)", user, email, full_name
+        )
+
+    async def _insert_subscription(self, user: UUID, customer: str) -> None:
+        await self.pool.execute(
+            "insert into subscriptions (user_id, stripe_customer_id, status) values ($1, $2, 'none')",
+            user,
+            customer,
+        )
 
     async def _after_check_out(self, user: UUID, email: str, full_name: str | None, customer: str) -> None:
         with contextlib.suppress(StripeError):
