@@ -53,8 +53,8 @@ class Dsn:
             raise _unreadable("its host or port cannot be read") from None
         if parts.scheme not in POSTGRES_SCHEMES:
             raise _unreadable(f"its scheme is {parts.scheme!r}")
-        hosts = [given.pop("host", ""), given.pop("hostaddr", ""), unquote(parts.hostname or "")]
-        host = next(filter(None, reversed(hosts[:2])), hosts[2]) or "localhost"
+        address, name = given.pop("hostaddr", ""), given.pop("host", "")
+        host = address or name or unquote(parts.hostname or "") or "localhost"
         if "," in host or "," in parts.netloc.rpartition("@")[2]:
             raise _unreadable("it names several hosts")
         user = given.pop("user", "") or unquote(parts.username or "") or getpass.getuser()
