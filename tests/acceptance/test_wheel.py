@@ -142,3 +142,10 @@ def test_its_settings_load_in_an_empty_folder(installed: Path, tmp_path: Path) -
         "print(load_settings(options={}, environ={}, cwd=pathlib.Path.cwd()).target_name)"
     )
     assert run(installed / "python", "-c", asks, folder=tmp_path) == "reference\n"
+
+
+def test_it_races_what_it_carries_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    said = run(installed / "deadheat", "run", "signup.two-at-once", "--schedules", "2", folder=tmp_path)
+    assert "reference on PostgreSQL" in said
+    assert "CLEAN" in said
+    assert (tmp_path / ".deadheat" / "summary.json").is_file()
