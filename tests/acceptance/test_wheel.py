@@ -19,7 +19,7 @@ import deadheat
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CARRIED = ("reference_impl", "scenarios", "sql")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.slow
 
 
 def run(*command: str | Path, folder: Path) -> str:
