@@ -101,11 +101,11 @@ def no_orphan(case: Case) -> Iterator[Evidence]:
         if customer in known:
             continue
         owner = case.owner(customer)
-        whose = f"{called(owner.person)}'s by {owner.rung.value}" if owner else "owner unknown"
+        whose = f"of {called(owner.person)} by {owner.rung.value}" if owner else "owner unknown"
         steps = case.made_in(customer)
         yield Evidence(
-            says=f"Stripe holds customer {customer}{at_step(steps)} ({whose}), and no row names it: "
-            "whatever it is charged, the database will not know.",
+            says=f"Stripe holds customer {customer}{at_step(steps)}, {whose}; no row names it. "
+            "Whatever it is charged, the database will not know.",
             user_id=owner.person.ids[-1] if owner else None,
             objects=(customer,),
             steps=steps,

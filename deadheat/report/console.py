@@ -65,6 +65,7 @@ class ConsoleReport:
         self._clock = clock
         self._live: LiveScenario | None = None
         self._started: SuiteStarted | None = None
+        self._names_chars = 0
 
     def start(self) -> None:
         """Nothing to prepare."""
@@ -73,6 +74,7 @@ class ConsoleReport:
         """Show one event."""
         if isinstance(event, SuiteStarted):
             self._started = event
+            self._names_chars = max((len(plain(name)) for name in event.scenarios), default=0)
             self._begin(event)
         elif isinstance(event, SettingUp):
             self._say(f"setting up {plain(event.what)}", "dim")
@@ -116,7 +118,7 @@ class ConsoleReport:
     def _one(self, event: Exploration) -> None:
         word = verdict_word(event)
         rate = f"{event.runs / event.elapsed_s:.1f}/s" if event.elapsed_s > 0 else ""
-        line = Text(f"{plain(event.scenario):<32} ")
+        line = Text(f"{plain(event.scenario):<{self._names_chars}}  ")
         line.append(f"{word:<12}", style=STYLES[word])
         line.append(f" {event.runs:>5} runs {rate:>9}  {', '.join(map(plain, violated_in(event)))}".rstrip())
         self._console.print(line, soft_wrap=True)

@@ -49,8 +49,27 @@ def test_a_profile_that_points_astray(world: BillingWorld, named: str) -> None:
     (proof,) = world.evidence("one-customer-per-user")
     assert proof.user_id == ada.ids[-1]
     assert mine in proof.says
-    if named == "somebody else's":
-        assert "Person 2" in proof.says
+    assert {
+        "nowhere": "which does not exist at Stripe",
+        "deleted": "which is deleted",
+        "somebody else's": f"which is Person 2 (user {bob.ids[-1]})'s",
+        "none": "names no customer",
+    }[named] in proof.says
+
+
+def test_a_second_profile_that_names_none_beside_one_that_points_right(world: BillingWorld) -> None:
+    ada = world.person()
+    world.sign_up(ada)
+    world.profile(ada, None)
+    assert world.tripped() == {"one-profile-per-user"}
+
+
+def test_two_profiles_that_both_name_none_do_not_point_at_the_customer(world: BillingWorld) -> None:
+    ada = world.person()
+    world.customer(ada)
+    world.profile(ada, None)
+    world.profile(ada, None)
+    assert len(world.evidence("one-customer-per-user")) == 2
 
 
 def test_a_profile_that_points_at_a_deleted_customer_trips_when_none_is_left(world: BillingWorld) -> None:

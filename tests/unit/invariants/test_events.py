@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from billing_world import BillingWorld
 
-from deadheat.invariants.settled import EffectRow, Person
+from deadheat.invariants import judge
+from deadheat.invariants.settled import EffectRow, Person, Tables
 
 
 @pytest.fixture
@@ -162,6 +165,22 @@ def test_an_effect_that_stands_twice(world: BillingWorld, ada: Person, customer:
     world.effects.append(world.effects[0])
     (proof,) = world.evidence("applied-once")
     assert "credit was done 2 times" in proof.says
+
+
+def test_an_effect_that_stood_twice_before_trips_though_it_was_not_read_again(
+    world: BillingWorld, ada: Person, customer: str
+) -> None:
+    world.subscribe(ada, customer)
+    assert world.effects is not None
+    world.effects.append(world.effects[0])
+    settled = world.settled()
+    settled = replace(settled, after_again=replace(settled.after_again, effects=None))
+    assert [v.invariant for v in judge(settled, {}).violations] == ["applied-once"]
+
+
+def test_tables_that_were_not_read_again_show_nothing(world: BillingWorld) -> None:
+    judgement = judge(replace(world.settled(), after_again=Tables()), {})
+    assert "not read again" in judgement.not_checked["applied-once"]
 
 
 def test_one_source_may_have_effects_of_two_kinds(world: BillingWorld, ada: Person, customer: str) -> None:

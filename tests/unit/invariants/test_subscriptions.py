@@ -94,6 +94,18 @@ def test_the_policy_per_price_allows_another_price_and_no_second_of_the_same(
     assert len(at_stripe.objects) == 2
 
 
+def test_a_subscription_that_only_a_row_gives_to_somebody_is_theirs(world: BillingWorld, ada: Person) -> None:
+    nobodys = world.customer(None)
+    mine, theirs = [world.subscribe(ada, nobodys, row=False) for _ in range(2)]
+    world.sessions.clear()
+    assert world.rows is not None
+    world.rows += [sub_row(ada, mine, None), sub_row(ada, theirs, None, "canceled")]
+    (proof,) = world.evidence("one-live-subscription")
+    assert proof.objects == (mine, theirs)
+    world.rows[1] = sub_row(world.person(), theirs, None)
+    assert world.evidence("one-live-subscription") == ()
+
+
 def test_two_people_may_have_one_each(world: BillingWorld, ada: Person, customer: str) -> None:
     bob = world.person()
     world.subscribe(ada, customer)
@@ -312,6 +324,18 @@ def test_a_target_that_cancels_what_it_then_sells_again_charged_twice(
     world.set_status(world.subscribe(ada, customer), "canceled")
     world.subscribe(ada, customer)
     assert world.evidence("charged-once")
+
+
+def test_a_double_charge_stays_one_when_all_ended_and_a_third_purchase_followed(
+    world: BillingWorld, ada: Person, customer: str
+) -> None:
+    both = [world.subscribe(ada, customer), world.subscribe(ada, customer)]
+    for name in both:
+        world.set_status(name, "canceled")
+    world.subscribe(ada, customer)
+    world.asked_for = {ada.ids[-1]: 3}
+    (proof,) = world.evidence("charged-once")
+    assert set(both) < set(proof.objects)
 
 
 def test_charges_that_no_event_tells_of_count_as_held_at_once(
