@@ -338,6 +338,28 @@ def test_a_double_charge_stays_one_when_all_ended_and_a_third_purchase_followed(
     assert set(both) < set(proof.objects)
 
 
+def test_a_second_event_of_one_payment_makes_it_no_later(
+    world: BillingWorld, ada: Person, customer: str
+) -> None:
+    first, second = world.subscribe(ada, customer), world.subscribe(ada, customer)
+    world.set_status(first, "canceled")
+    world.event("invoice.payment_succeeded", world.invoices[second.replace("sub", "in")])
+    world.asked_for = {ada.ids[-1]: 2}
+    assert world.evidence("charged-once")
+
+
+def test_a_payer_whom_only_the_subscription_names(world: BillingWorld, ada: Person) -> None:
+    for _ in range(2):
+        name = world.subscribe(ada, world.customer(None), row=False)
+        world.subscriptions[name]["metadata"] = {"user_id": ada.ids[-1]}
+    for session in world.sessions:
+        session.update(customer=None, client_reference_id=None)
+    world.rows = world.profiles = None
+    for subscription in world.subscriptions.values():
+        subscription["customer"] = None
+    assert world.evidence("charged-once")
+
+
 def test_charges_that_no_event_tells_of_count_as_held_at_once(
     world: BillingWorld, ada: Person, customer: str
 ) -> None:
