@@ -1,9 +1,10 @@
 """A Stripe account in memory, without I/O: what a race can tell about Stripe, it tells the same."""
 
-from deadheat.stripe_sim.account import Account, Made
+from deadheat.stripe_sim.account import Account
 from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.catalog import MONTHLY, PRODUCT, YEARLY
+from deadheat.stripe_sim.made import Made
 from deadheat.stripe_sim.outbox import Attempt, Endpoint, Forgery, Outbox
 from deadheat.stripe_sim.routes import ROUTES, Route
 from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage

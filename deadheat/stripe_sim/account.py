@@ -11,14 +11,12 @@ Source: Stripe API reference; the section "Stripe, as far as races can tell" of 
 from __future__ import annotations
 
 import heapq
-import json
-import weakref
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakValueDictionary
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import access, catalog, invoices, sessions, subscriptions
+from deadheat.stripe_sim import access, answers, catalog, invoices, made, sessions, subscriptions
 from deadheat.stripe_sim.api_error import ApiError, Problem, failure, unrecognized
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.expand import expand
@@ -28,31 +26,9 @@ from deadheat.stripe_sim.present import listed, present, present_event
 from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Fault, Stage
 
 if TYPE_CHECKING:
-    from deadheat.stripe_sim.outbox import Outbox
+    from deadheat.stripe_sim.made import Made
+    from deadheat.stripe_sim.outbox import Endpoint, Outbox
     from deadheat.stripe_sim.shelf import Json
-
-_COPIED = {
-    "customer": "customers",
-    "subscription": "subscriptions",
-    "checkout.session": "sessions",
-    "invoice": "invoices",
-    "refund": "refunds",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What was made since a mark, as the API would show it now; events as they were emitted, in order.
-
-    Invoices carry ``payments``, as if expanded, so that a refund leads back to its invoice.
-    """
-
-    customers: tuple[Json, ...] = ()
-    subscriptions: tuple[Json, ...] = ()
-    sessions: tuple[Json, ...] = ()
-    invoices: tuple[Json, ...] = ()
-    refunds: tuple[Json, ...] = ()
-    events: tuple[Json, ...] = ()
 
 
 class Account:
@@ -63,7 +39,7 @@ class Account:
         self.ledger = Ledger(seed=seed, now=started_at)
         self._keys = Keys()
         self._expiries: list[tuple[int, str]] = []
-        self._outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
+        self._outboxes: WeakValueDictionary[Endpoint, Outbox] = WeakValueDictionary()
         catalog.seed(self.ledger)
 
     # -- the three steps of a call ----------------------------------------------------------------
@@ -91,7 +67,8 @@ class Account:
             else:
                 call.holds_key = stored is None
                 if stored is not None:
-                    self._replay(call, stored)
+                    call.decided = True
+                    call.response = answers.replay(call, stored)
         return call
 
     def effect(self, call: Call) -> None:
@@ -99,12 +76,12 @@ class Account:
         _advance(call, Stage.EFFECTED)
         if call.decided:
             if call.fault is not None:
-                call.response = self._answer(call, call.fault.problem)
+                call.response = answers.refusal(call, call.fault.problem)
             return
         if call.fault is None or call.fault.effect:
             self._execute(call)
-        if call.fault is not None and not call.lost:
-            self._settle(call, call.fault.problem)
+        if call.fault is not None:
+            call.response = answers.refusal(call, call.fault.problem)
         assert call.response is not None  # one of the two has given it
         if call.key is not None and call.holds_key:
             self._release(call, call.response)
@@ -116,8 +93,8 @@ class Account:
         return call.response
 
     def abandon(self, call: Call) -> None:
-        """Let go of a call that will not reach its effect: the server is being closed."""
-        if call.stage is Stage.RECEIVED and call.key is not None and call.holds_key:
+        """Let go of a call that will not be answered: the server is being closed, or failed itself."""
+        if call.key is not None and call.holds_key:
             self._keys.release(call.key, None)
             call.holds_key = False
 
@@ -219,14 +196,8 @@ class Account:
         return len(self.ledger.made)
 
     def made_since(self, mark: int) -> Made:
-        """Give what was made since ``mark``; copies, in order of creation."""
-        made: dict[str, list[Json]] = {name: [] for name in (*_COPIED.values(), "events")}
-        for kind, object_id in self.ledger.made[mark:]:
-            if kind == "event":
-                made["events"].append(deepcopy(self.event_json(object_id, version=API_VERSION)))
-            elif kind in _COPIED:
-                made[_COPIED[kind]].append(self._full(kind, object_id))
-        return Made(**{name: tuple(objects) for name, objects in made.items()})
+        """Give what was made since ``mark``: copies, in order of creation."""
+        return made.made_since(self.ledger, mark, self.event_json)
 
     def object(self, kind: str, object_id: str) -> Json | None:
         """Give a copy of one object as the API would show it now; None if there is none."""
@@ -241,29 +212,29 @@ class Account:
         return self._event(event, version)
 
     def join(self, outbox: Outbox) -> None:
-        """Count an outbox among the account's webhook endpoints for as long as it lives."""
-        self._outboxes.add(outbox)
+        """Let this outbox stand for its endpoint, instead of an earlier one, for as long as it lives."""
+        self._outboxes[outbox.endpoint] = outbox
 
     # -- inside -------------------------------------------------------------------------------------
 
     def _execute(self, call: Call) -> None:
         """Run the route and give its answer; an ApiError means that nothing was changed."""
         if call.borrowed is not None:
-            call.response = self._headed(call, call.borrowed)
+            call.response = answers.borrowed(call, call.borrowed)
             return
         assert call.matched is not None  # received has decided all others
-        self.ledger.begin(call)
+        self.ledger.begin(None)
         self._expire()
         self.ledger.begin(call)
         try:
             result = self._rendered(call, call.matched.act(self.ledger, call))
         except ApiError as error:
-            self._settle(call, error.problem)
+            call.response = answers.refusal(call, error.problem)
             return
         if call.matched.method == "POST" and result.get("object") == "checkout.session":
             heapq.heappush(self._expiries, (result["expires_at"], result["id"]))
         call.object_ids = self.ledger.touched()
-        call.response = ApiResponse(status=200, headers=self._headers(call), body=json.dumps(result).encode())
+        call.response = answers.success(call, result)
 
     def _rendered(self, call: Call, result: Json) -> Json:
         if result["object"] == "_event":
@@ -287,21 +258,7 @@ class Account:
 
     def _decide(self, call: Call, problem: Problem) -> None:
         call.decided = True
-        call.response = self._answer(call, problem)
-
-    def _settle(self, call: Call, problem: Problem) -> None:
-        call.response = self._answer(call, problem)
-
-    def _replay(self, call: Call, stored: Stored) -> None:
-        call.decided = True
-        headers = {
-            **self._headers(call),
-            "idempotent-replayed": "true",
-            "original-request": stored.request_id,
-        }
-        if "stripe-should-retry" in stored.response.headers:
-            headers["stripe-should-retry"] = stored.response.headers["stripe-should-retry"]
-        call.response = ApiResponse(status=stored.response.status, headers=headers, body=stored.response.body)
+        call.response = answers.refusal(call, problem)
 
     def _release(self, call: Call, response: ApiResponse) -> None:
         assert call.key is not None
@@ -316,40 +273,12 @@ class Account:
         self._keys.release(call.key, kept if begun else None)
         call.holds_key = False
 
-    def _answer(self, call: Call, problem: Problem) -> ApiResponse:
-        headers = {**self._headers(call), **problem.headers}
-        if problem.status >= 500 and call.key is not None:
-            headers["stripe-should-retry"] = "false"  # the key would only replay it
-        return ApiResponse(status=problem.status, headers=headers, body=problem.body())
-
-    def _headed(self, call: Call, response: ApiResponse) -> ApiResponse:
-        return ApiResponse(status=response.status, headers=self._headers(call), body=response.body)
-
-    def _headers(self, call: Call) -> dict[str, str]:
-        headers = {
-            "content-type": "application/json",
-            "request-id": call.id,
-            "stripe-version": call.api_version,
-        }
-        if call.key is not None:
-            headers["idempotency-key"] = call.key
-            headers["original-request"] = call.id
-        return headers
-
     def _event(self, event: Emitted, version: str) -> Json:
-        pending = sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes)
+        pending = sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes.values())
         return present_event(event, version=version, pending=pending)
 
     def _shown(self, kept: Json) -> Json:
         return deepcopy(present(kept, API_VERSION))
-
-    def _full(self, kind: str, object_id: str) -> Json:
-        kept = self.ledger.find(kind, object_id)
-        assert kept is not None  # what was made stays, if only as deleted
-        shown: dict[str, Any] = self._shown(kept)
-        if kind == "invoice":
-            shown["payments"] = deepcopy(invoices.payments_of(kept))
-        return shown
 
 
 def _advance(call: Call, stage: Stage) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim.api_error import invalid, no_such
+from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -130,10 +130,7 @@ def retrieve_product(ledger: Ledger, call: Call) -> Json:
 
 def retrieve_price(ledger: Ledger, call: Call) -> Json:
     """GET /v1/prices/:id."""
-    found = ledger.find("price", call.path_id)
-    if found is None:
-        raise no_such("price", call.path_id)
-    return found
+    return ledger.need("price", call.path_id)
 
 
 def list_products(ledger: Ledger, call: Call) -> Json:

@@ -30,7 +30,6 @@ def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
     free = subscription["status"] == "trialing"
     total = 0 if free else sum(i["price"]["unit_amount"] * i["quantity"] for i in items)
     made = ledger.new("invoice")
-    number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     made.update(
         account_country="US",
         account_name="Deadheat",
@@ -44,12 +43,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
         billing_reason="subscription_create",
         collection_method="charge_automatically",
         currency=subscription["currency"],
-        customer=customer["id"],
-        customer_address=customer["address"],
-        customer_email=customer["email"],
-        customer_name=customer["name"],
-        customer_phone=customer["phone"],
-        customer_tax_exempt=customer["tax_exempt"],
+        **_billed_to(customer),
         default_payment_method=None,
         description=None,
         discounts=[],
@@ -66,7 +60,6 @@ def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
         },
         metadata={},
         next_payment_attempt=None,
-        number=number,
         parent={
             "quote_details": None,
             "subscription_details": {
@@ -174,6 +167,19 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
     """GET /v1/invoices, by customer, subscription or status."""
     fields = {"customer": "customer", "status": "status", "subscription": "_subscription"}
     return list_of(ledger, call, "invoice", fields)
+
+
+def _billed_to(customer: Json) -> Json:
+    """Give what an invoice copies from its customer; the invoice does not follow later changes."""
+    return {
+        "customer": customer["id"],
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_tax_exempt": customer["tax_exempt"],
+        "number": f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}",
+    }
 
 
 def _line(ledger: Ledger, invoice_id: str, subscription_id: str, item: Json, free: bool) -> Json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deadheat.stripe_sim.api_error import invalid, missing, no_such
+from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, text
 
@@ -160,10 +160,7 @@ def list_charges(ledger: Ledger, call: Call) -> Json:
 
 def retrieve_payment_intent(ledger: Ledger, call: Call) -> Json:
     """GET /v1/payment_intents/:id."""
-    found = ledger.find("payment_intent", call.path_id)
-    if found is None:
-        raise no_such("payment_intent", call.path_id, param="intent")
-    return found
+    return ledger.need("payment_intent", call.path_id)
 
 
 def list_payment_intents(ledger: Ledger, call: Call) -> Json:

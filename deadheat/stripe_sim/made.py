@@ -1,0 +1,62 @@
+"""What a run made at Stripe: copies of its objects as they are now, and its events as emitted."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.invoices import payments_of
+from deadheat.stripe_sim.present import present
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+
+_FIELDS = {
+    "customer": "customers",
+    "subscription": "subscriptions",
+    "checkout.session": "sessions",
+    "invoice": "invoices",
+    "refund": "refunds",
+    "event": "events",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was made since a mark, each kind in order of creation, in `api_version.API_VERSION`.
+
+    Invoices carry ``payments``, as if expanded, so that a refund leads back to its invoice; a deleted
+    customer is ``{id, object, deleted: true}``.
+    """
+
+    customers: tuple[Json, ...] = ()
+    subscriptions: tuple[Json, ...] = ()
+    sessions: tuple[Json, ...] = ()
+    invoices: tuple[Json, ...] = ()
+    refunds: tuple[Json, ...] = ()
+    events: tuple[Json, ...] = ()
+
+
+def made_since(ledger: Ledger, mark: int, event_json: Callable[[str], Json]) -> Made:
+    """Collect what the ledger wrote for the first time since ``mark``."""
+    found: dict[str, list[Json]] = {name: [] for name in _FIELDS.values()}
+    for kind, object_id in ledger.made[mark:]:
+        if kind == "event":
+            found["events"].append(deepcopy(event_json(object_id)))
+        elif kind in _FIELDS:
+            found[_FIELDS[kind]].append(_copy(ledger, kind, object_id))
+    return Made(**{name: tuple(objects) for name, objects in found.items()})
+
+
+def _copy(ledger: Ledger, kind: str, object_id: str) -> Json:
+    kept = ledger.find(kind, object_id)
+    assert kept is not None  # what was made stays, if only as deleted
+    shown = present(kept, API_VERSION)
+    if kind == "invoice":
+        shown["payments"] = payments_of(kept)
+    return deepcopy(shown)

@@ -1,0 +1,289 @@
+"""A call's three steps: idempotency keys, faults, and who may go when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sim_client import START, Answer, begin, finish, new_account, request, send
+
+from deadheat.stripe_sim import Account, ApiRequest
+
+ADA = {"email": "ada@example.test"}
+
+
+def customers(account: Account) -> int:
+    return len(account.made_since(0).customers)
+
+
+class TestKeys:
+    def test_a_key_replays_status_and_body(self) -> None:
+        account = new_account()
+        first = send(account, "POST", "/v1/customers", ADA, key="k")
+        again = send(account, "POST", "/v1/customers", ADA, key="k")
+        assert again.raw == first.raw
+        assert again.status == 200
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["original-request"] == first.headers["request-id"]
+        assert again.headers["request-id"] != first.headers["request-id"]
+        assert "idempotent-replayed" not in first.headers
+        assert customers(account) == 1
+        assert again.call.object_ids == ()
+
+    def test_without_a_key_there_are_two(self) -> None:
+        account = new_account()
+        first, second = (send(account, "POST", "/v1/customers", ADA) for _ in range(2))
+        assert first.json["id"] != second.json["id"]
+
+    def test_the_same_key_with_other_parameters(self) -> None:
+        account = new_account()
+        send(account, "POST", "/v1/customers", ADA, key="k")
+        other = send(account, "POST", "/v1/customers", {"email": "bob@example.test"}, key="k")
+        assert other.status == 400
+        assert other.error["type"] == "idempotency_error"
+        assert customers(account) == 1
+
+    def test_the_same_key_for_another_path(self) -> None:
+        account = new_account()
+        made = send(account, "POST", "/v1/customers", ADA, key="k").json
+        other = send(account, "POST", f"/v1/customers/{made['id']}", ADA, key="k")
+        assert (other.status, other.error["type"]) == (400, "idempotency_error")
+        assert "/v1/customers" in other.error["message"]
+
+    def test_a_key_is_in_use_from_received_to_effect(self) -> None:
+        account = new_account()
+        first = begin(account, "POST", "/v1/customers", ADA, key="k")
+        second = begin(account, "POST", "/v1/customers", ADA, key="k")
+        assert second.decided
+        account.effect(first)
+        third = begin(account, "POST", "/v1/customers", ADA, key="k")
+        refused = finish(account, second)
+        assert refused.status == 409
+        assert refused.error["code"] == "idempotency_key_in_use"
+        assert refused.error["type"] == "invalid_request_error"
+        replayed = finish(account, third)
+        assert replayed.headers["idempotent-replayed"] == "true"
+        assert replayed.raw == account.response(first).body
+
+    def test_a_refused_conflict_is_not_stored(self) -> None:
+        account = new_account()
+        first = begin(account, "POST", "/v1/customers", ADA, key="k")
+        send(account, "POST", "/v1/customers", ADA, key="k")
+        made = finish(account, first)
+        assert send(account, "POST", "/v1/customers", ADA, key="k").raw == made.raw
+
+    @pytest.mark.parametrize(
+        ("path", "params", "status"),
+        [
+            ("/v1/customers", {"nonsense": "1"}, 400),
+            ("/v1/refunds", {"charge": "ch_missing"}, 400),
+            ("/v1/customers/cus_missing", {"name": "A"}, 404),
+        ],
+    )
+    def test_what_never_began_is_not_stored(self, path: str, params: dict[str, Any], status: int) -> None:
+        account = new_account()
+        assert send(account, "POST", path, params, key="k").status == status
+        assert send(account, "POST", "/v1/customers", ADA, key="k").status == 200
+
+    def test_a_wrong_api_key_is_not_stored(self) -> None:
+        account = new_account()
+        refused = send(account, "POST", "/v1/customers", ADA, key="k", secret="sk_test_other")
+        assert refused.status == 401
+        assert send(account, "POST", "/v1/customers", ADA, key="k").headers.get("idempotent-replayed") is None
+
+    @pytest.mark.parametrize(("seconds", "made"), [(86_399, 1), (86_400, 2)])
+    def test_a_key_lives_for_24_hours_of_the_run_s_clock(self, seconds: int, made: int) -> None:
+        account = new_account()
+        send(account, "POST", "/v1/customers", ADA, key="k")
+        account.tick(seconds)
+        send(account, "POST", "/v1/customers", ADA, key="k")
+        assert customers(account) == made
+
+    def test_get_and_delete_take_no_key(self) -> None:
+        account = new_account()
+        made = send(account, "POST", "/v1/customers", ADA).json
+        path = f"/v1/customers/{made['id']}"
+        assert send(account, "GET", path, key="k").json["email"] == ADA["email"]
+        assert send(account, "DELETE", path, key="k").json["deleted"] is True
+        assert send(account, "DELETE", path, key="k").status == 404
+
+    def test_an_abandoned_call_frees_its_key(self) -> None:
+        account = new_account()
+        dropped = begin(account, "POST", "/v1/customers", ADA, key="k")
+        account.abandon(dropped)
+        assert send(account, "POST", "/v1/customers", ADA, key="k").status == 200
+
+    def test_a_key_of_256_characters(self) -> None:
+        assert send(new_account(), "POST", "/v1/customers", ADA, key="k" * 256).status == 400
+
+
+class TestFaults:
+    @staticmethod
+    def failed(account: Account, **fault: Any) -> Answer:
+        call = begin(account, "POST", "/v1/customers", ADA, key="k")
+        account.fail(call, **fault)
+        return finish(account, call)
+
+    @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
+    def test_a_500_is_stored_and_replayed(self, when: str, made: int) -> None:
+        account = new_account()
+        answer = self.failed(account, status=500, when=when)
+        assert (answer.status, answer.error["type"]) == (500, "api_error")
+        assert answer.headers["stripe-should-retry"] == "false"
+        again = send(account, "POST", "/v1/customers", ADA, key="k")
+        assert (again.status, again.raw) == (500, answer.raw)
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["stripe-should-retry"] == "false"
+        assert customers(account) == made
+
+    def test_without_a_key_a_500_leaves_nothing_behind(self) -> None:
+        account = new_account()
+        call = begin(account, "POST", "/v1/customers", ADA)
+        account.fail(call, status=503, when="before")
+        answer = finish(account, call)
+        assert answer.status == 503
+        assert "stripe-should-retry" not in answer.headers
+        assert send(account, "POST", "/v1/customers", ADA).status == 200
+
+    def test_a_lost_answer_is_replayed(self) -> None:
+        account = new_account()
+        call = begin(account, "POST", "/v1/customers", ADA, key="k")
+        account.fail(call, when="lost")
+        finish(account, call)
+        assert call.lost
+        again = send(account, "POST", "/v1/customers", ADA, key="k")
+        assert not again.call.lost
+        assert again.headers["idempotent-replayed"] == "true"
+        assert customers(account) == 1
+
+    def test_a_decline_is_stored(self) -> None:
+        account = new_account()
+        answer = self.failed(account, status=402, when="before")
+        assert (answer.error["type"], answer.error["code"]) == ("card_error", "card_declined")
+        assert send(account, "POST", "/v1/customers", ADA, key="k").status == 402
+
+    @pytest.mark.parametrize(
+        ("code", "header"),
+        [
+            (None, ("stripe-rate-limited-reason", "global-rate")),
+            ("lock_timeout", ("stripe-should-retry", "true")),
+        ],
+    )
+    def test_a_429_is_not_stored(self, code: str | None, header: tuple[str, str]) -> None:
+        account = new_account()
+        answer = self.failed(account, status=429, when="before", code=code)
+        assert answer.error["code"] == (code or "rate_limit")
+        assert header in answer.headers.items()
+        assert send(account, "POST", "/v1/customers", ADA, key="k").status == 200
+
+    @pytest.mark.parametrize("fault", [{"status": 429, "when": "after"}, {"status": 404, "when": "before"}])
+    def test_what_stripe_could_not_do(self, fault: dict[str, Any]) -> None:
+        account = new_account()
+        call = begin(account, "POST", "/v1/customers", ADA)
+        with pytest.raises(ValueError, match=str(fault["status"])):
+            account.fail(call, **fault)
+
+    def test_a_replay_can_fail_and_stays_stored(self) -> None:
+        account = new_account()
+        first = send(account, "POST", "/v1/customers", ADA, key="k")
+        assert self.failed(account, status=500, when="before").status == 500
+        assert send(account, "POST", "/v1/customers", ADA, key="k").raw == first.raw
+
+    def test_a_fault_comes_between_received_and_effect(self) -> None:
+        account = new_account()
+        call = account.parse(request("POST", "/v1/customers", ADA))
+        with pytest.raises(ValueError, match="between received and effect"):
+            account.fail(call, status=500, when="before")
+        account.received(call)
+        account.effect(call)
+        with pytest.raises(ValueError, match="between received and effect"):
+            account.fail(call, status=500, when="before")
+
+
+class TestOrder:
+    def test_steps_come_in_their_order_and_once(self) -> None:
+        account = new_account()
+        call = account.parse(request("POST", "/v1/customers", ADA))
+        with pytest.raises(ValueError, match="parsed cannot be effected"):
+            account.effect(call)
+        account.received(call)
+        account.effect(call)
+        with pytest.raises(ValueError, match="effected cannot be effected"):
+            account.effect(call)
+        account.response(call)
+        with pytest.raises(ValueError, match="answered cannot be answered"):
+            account.response(call)
+
+    def test_the_effect_and_its_event_come_before_the_answer(self) -> None:
+        account = new_account()
+        call = begin(account, "POST", "/v1/customers", ADA, key="k")
+        assert account.made_since(0).events == ()
+        account.effect(call)
+        (event,) = account.made_since(0).events
+        assert event["data"]["object"]["id"] == call.object_ids[0]
+        assert event["request"] == {"id": call.id, "idempotency_key": "k"}
+        listed = send(account, "GET", "/v1/customers", {"email": ADA["email"]}).json["data"]
+        assert [customer["id"] for customer in listed] == list(call.object_ids)
+
+    def test_a_get_answers_with_the_time_of_its_effect(self) -> None:
+        account = new_account()
+        made = send(account, "POST", "/v1/customers", ADA).json
+        path = f"/v1/customers/{made['id']}"
+        early, late = begin(account, "GET", path), begin(account, "GET", path)
+        account.effect(early)
+        send(account, "POST", path, {"name": "Ada"})
+        account.effect(late)
+        assert Answer(early, account.response(early)).json["name"] is None
+        assert Answer(late, account.response(late)).json["name"] == "Ada"
+
+    def test_the_clock_is_the_run_s(self) -> None:
+        account = new_account()
+        first, second = (send(account, "POST", "/v1/customers", ADA).json for _ in range(2))
+        account.tick(1)
+        third = send(account, "POST", "/v1/customers", ADA).json
+        assert [c["created"] for c in (first, second, third)] == [START, START, START + 1]
+        account.begin_run(START + 500)
+        assert send(account, "POST", "/v1/customers", ADA).json["created"] == START + 500
+
+
+class TestAccess:
+    def test_a_request_without_a_key(self) -> None:
+        account = new_account()
+        call = account.received(account.parse(ApiRequest(method="GET", path="/v1/customers")))
+        assert finish(account, call).status == 401
+
+    def test_basic_authentication(self) -> None:
+        account = new_account()
+        headers = {"authorization": "Basic c2tfdGVzdF9zaW06"}
+        call = account.received(
+            account.parse(ApiRequest(method="GET", path="/v1/customers", headers=headers))
+        )
+        assert finish(account, call).status == 200
+
+    def test_a_live_key_is_refused_in_words_of_ours(self) -> None:
+        answer = send(new_account(), "GET", "/v1/customers", secret="sk_live_abc")
+        assert answer.status == 401
+        assert "live" in answer.error["message"]
+        assert "sk_live_abc" not in answer.error["message"]
+
+    def test_an_unknown_route(self) -> None:
+        answer = send(new_account(), "GET", "/v1/nothing")
+        assert (answer.status, answer.error["type"]) == (404, "invalid_request_error")
+        assert answer.call.route is None
+
+    @pytest.mark.parametrize("version", ["latest", "2025-9-30", "2025-09-30.clover\x00"])
+    def test_an_invalid_version(self, version: str) -> None:
+        assert send(new_account(), "GET", "/v1/customers", version=version).status == 400
+
+    def test_json_is_not_understood(self) -> None:
+        account = new_account()
+        headers = {"authorization": "Bearer sk_test_sim", "content-type": "application/json"}
+        asked = ApiRequest(method="POST", path="/v1/customers", headers=headers, body=b"{}")
+        assert finish(account, account.received(account.parse(asked))).status == 400
+
+    def test_a_seed_gives_the_same_ids(self) -> None:
+        ids = [send(new_account(seed), "POST", "/v1/customers", ADA).json["id"] for seed in (1, 1, 2)]
+        assert ids[0] == ids[1] != ids[2]
+
+    def test_searching_what_is_not_modelled_names_no_object(self) -> None:
+        assert send(new_account(), "GET", "/v1/prices/search", {"query": "a"}).call.route is None
