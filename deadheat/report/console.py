@@ -155,7 +155,7 @@ class LiveScenario:
         self._progress = Progress(
             SpinnerColumn(style="dim"),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
             TextColumn("{task.fields[counts]}", markup=False),
             console=console,
             transient=True,
