@@ -141,6 +141,8 @@ class ConsoleReport:
                 self._console.print()
         for line in closing_lines(event, self._started):
             self._say(line)
+        if self._history is not None and (event.interrupted or event.verdict is not Verdict.CLEAN):
+            self._say(f"  history: {plain(self._history)}")
 
 
 class LiveScenario:
