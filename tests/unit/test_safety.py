@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from inspect import signature
+
+import httpx
 import pytest
-from hypothesis import given
+from asyncpg import connect_utils
+from asyncpg.exceptions import ClientConfigurationError
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deadheat.errors import Refused
@@ -59,6 +65,7 @@ def test_these_hosts_are_not(host: str) -> None:
     assert not is_loopback(host)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_of_ipv4_exactly_127_8_is_loopback(address: object) -> None:
     assert is_loopback(str(address)) == str(address).startswith("127.")
@@ -223,3 +230,48 @@ def test_what_is_handed_to_a_target_leads_to_no_foreign_database_or_stripe(value
     else:
         with pytest.raises(Refused):
             check_variable(value, where="env")
+
+
+# Pieces that addresses are made of, and those that make parsers disagree about them.
+WORDS = ("localhost", "127.0.0.1", "[::1]", "::1", "evil.example", "10.0.0.1", "u", "db", "5432")
+SPECIAL = ("host", "hostaddr", "service", "%2f", "%40", *":@/?#\\,&=.[] \t;")
+PIECES = st.lists(st.sampled_from([*WORDS, *SPECIAL]), max_size=9).map("".join)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["http://", "https://", "//", ""]), PIECES)
+def test_an_http_client_goes_nowhere_else_with_a_url_that_passed(scheme: str, rest: str) -> None:
+    url = scheme + rest
+    try:
+        check_url(url, where="x")
+    except Refused:
+        return
+    with suppress(httpx.InvalidURL):
+        assert is_loopback(httpx.URL(url).host)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["postgresql://", "postgres://"]), PIECES)
+def test_a_postgres_client_goes_nowhere_else_with_a_dsn_that_passed(scheme: str, rest: str) -> None:
+    dsn = scheme + rest
+    try:
+        check_dsn(dsn, where="x")
+    except Refused:
+        return
+    for host in hosts_of_asyncpg(dsn):
+        assert not host or host.startswith(("/", "@")) or is_loopback(host), host
+
+
+def hosts_of_asyncpg(dsn: str) -> list[str]:
+    """Give the hosts that asyncpg would try; none for what it cannot read."""
+    nothing = dict.fromkeys(signature(connect_utils._parse_connect_dsn_and_args).parameters)
+    try:
+        addresses, _ = connect_utils._parse_connect_dsn_and_args(**nothing | {"dsn": dsn, "user": "u"})
+    except (ValueError, IndexError, ClientConfigurationError):
+        return []
+    return [address if isinstance(address, str) else address[0] for address in addresses]
+
+
+def test_the_oracle_sees_the_hosts_of_a_dsn() -> None:
+    assert "evil.example" in hosts_of_asyncpg("postgresql://evil.example/db")
+    assert "evil.example" in hosts_of_asyncpg("postgresql:///db?host=evil.example")
