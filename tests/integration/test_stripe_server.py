@@ -93,7 +93,9 @@ def test_a_key_is_in_use_while_its_call_is_held() -> None:
             server.gate = OpenGate()
             with pytest.raises(stripe.StripeError) as conflict:
                 await v1.customers.create_async({"email": "a@b.c"}, {"idempotency_key": "k"})
-            assert (conflict.value.http_status, conflict.value.code) == (409, "idempotency_key_in_use")
+            assert conflict.value.http_status == 409
+            assert conflict.value.json_body is not None
+            assert conflict.value.json_body["error"]["code"] == "idempotency_key_in_use"
             gate.let_go(StepKind.EFFECT, "a@b.c")
             again = await first
             replayed = await v1.customers.create_async({"email": "a@b.c"}, {"idempotency_key": "k"})
