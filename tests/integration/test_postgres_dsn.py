@@ -95,7 +95,9 @@ def test_they_are_dropped_after_an_exception_and_what_cannot_be_is_named() -> No
 
 
 @pytest.mark.slow
-def test_what_is_wrong_with_a_server_is_said_without_the_password() -> None:
+def test_what_is_wrong_with_a_server_is_said_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+
     async def said(dsn: str) -> str:
         with pytest.raises(PostgresUnavailable) as caught:
             await opened(dsn)

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.slow
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it is about what root must do")
 
-# A parent of a server with a client whose backend is busy and one that waits for a lock.
+# A parent of a server with a client that waits for a lock and one whose backend computes: such a backend
+# never looks whether its postmaster lives, and has a session of its own.
 PARENT = """
 import asyncio, contextlib, json, os, sys
 from pathlib import Path
@@ -40,7 +41,7 @@ async def main():
         busy, holding, waiting = [await server.connect("deadheat_a") for _ in range(3)]
         await holding.execute("select pg_advisory_lock(1)")
         work = [
-            asyncio.create_task(busy.execute("select count(*) from generate_series(1, 1e12::bigint)")),
+            asyncio.create_task(busy.execute("do $$ begin loop end loop; end $$")),
             asyncio.create_task(waiting.execute("select pg_advisory_lock(1)")),
         ]
         pids = [c.get_server_pid() for c in (busy, holding, waiting)]

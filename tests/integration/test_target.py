@@ -62,7 +62,7 @@ HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "application.py").write_text(APPLICATION)
-    return tmp_path
+    return tmp_path.resolve()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_it_is_started_filled_and_stopped(folder: Path, log: Path) -> None:
             assert target.alive()
             assert target.pid is not None
             said = await ask(target)
-            assert said["cwd"] == os.path.realpath(folder)
+            assert said["cwd"] == str(folder)
             port = target.base_url.rpartition(":")[2]
             assert said["argv"] == ["serves", port, "http://127.0.0.1:2 and more", "3", "${HOME}"]
             assert "hello from serves" in target.log_tail()

@@ -196,6 +196,27 @@ def test_a_signal_that_ends_the_child_is_told() -> None:
     assert asyncio.run(run()) == -signal.SIGUSR1
 
 
+def read_all(descriptor: int) -> str:
+    with open(descriptor) as pipe:
+        return pipe.read()
+
+
+def test_a_pipe_for_the_output_is_the_childs_alone() -> None:
+    """It ends when the child closes it: neither the watcher nor the keeper holds it open."""
+
+    async def run() -> None:
+        read, write = os.pipe()
+        script = "echo hello; exec >&- 2>&-; sleep 1000"
+        async with temporary_folder() as folder:
+            output = Path(f"/dev/fd/{write}")
+            async with spawn(["sh", "-c", script], env=ENV, output=output, folder=folder) as child:
+                os.close(write)
+                assert await asyncio.wait_for(asyncio.to_thread(read_all, read), 20) == "hello\n"
+                assert child.alive()
+
+    asyncio.run(run())
+
+
 def test_an_exception_in_the_block_stops_the_child_and_comes_through() -> None:
     pids: list[int] = []
 
