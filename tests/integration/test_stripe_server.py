@@ -11,6 +11,7 @@ import pytest
 import stripe
 from stripe_stage import KEY, SDK_WARNING, client, closing_clients, stage
 
+from deadheat.engine import stripe_connection
 from deadheat.engine.stripe_connection import BODY_MAX, HEAD_MAX
 from deadheat.engine.stripe_server import OpenGate, StripeServer
 from deadheat.errors import SetupError
@@ -255,6 +256,19 @@ def test_a_malformed_form_gets_a_stripe_shaped_400(body: bytes) -> None:
             assert answer.json()["error"]["type"] == "invalid_request_error"
             assert answer.headers["request-id"].startswith("req_")
             assert account.made_since(0).customers == ()
+
+    asyncio.run(story())
+
+
+def test_a_request_that_never_ends_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_connection, "ARRIVAL_SECONDS", 0.05)
+
+    async def story() -> None:
+        async with stage() as (_, server):
+            reader, writer = await connect(server)
+            writer.write(b"POST /v1/customers HTTP/1.1\r\ncontent-length: 100\r\n\r\nemail=")
+            assert await reader.read() == b""
+            writer.close()
 
     asyncio.run(story())
 
