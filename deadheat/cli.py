@@ -33,7 +33,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]…")
-@click.option("--target", metavar="reference|before|FILE|URL", help="What to race.")
+@click.option("--target", metavar="reference|before|FILE", help="What to race.")
 @click.option("--postgres", metavar="auto|embedded|DSN", help="Which Postgres to use.")
 @click.option("--stripe-mock", metavar="auto|PATH|URL|off", help="Which stripe-mock validates calls.")
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="Only this strategy, not the portfolio.")

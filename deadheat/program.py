@@ -145,7 +145,6 @@ class Program:
                 found.setdefault(operation.user)
         return tuple(found)
 
-
     def recast(self, world: World) -> Program:
         """Give the same program with fresh users of ``world`` in the parts of its own."""
         parts = {user: world.user(user.name.split(" ")[0]) for user in self.users()}

@@ -19,7 +19,7 @@ from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
 from deadheat.engine.target import Target, open_target
-from deadheat.errors import TargetLost
+from deadheat.errors import TargetLost, Trouble
 from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Grounds:
     mock: StripeMock | None
     logs: Path
     run_id: str
+    notice: Callable[[str], None]
 
     @classmethod
     @asynccontextmanager
@@ -60,8 +61,12 @@ class Grounds:
                 open_postgres(settings.postgres, allow_hosts=settings.allow_hosts, notice=notice)
             )
             progress("stripe-mock")
-            mock = await stack.enter_async_context(StripeMock.open(settings.stripe_mock, notice=notice))
-            yield cls(settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id)
+            mock = await stack.enter_async_context(
+                StripeMock.open(settings.stripe_mock, notice=notice, allow_hosts=settings.allow_hosts)
+            )
+            yield cls(
+                settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id, notice=notice
+            )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +83,9 @@ class Deployment:
     database: Database | None
 
     def check_alive(self) -> None:
-        """Raise TargetLost when the target's process is gone."""
+        """Raise TargetLost when the target's process is gone, Trouble when our simulator failed."""
+        if self.server.failure is not None:
+            raise Trouble(f"an error of Deadheat's own in the simulator: {self.server.failure!r}")
         if not self.target.alive():
             raise TargetLost(f"the target is gone; the last lines of its log:\n{self.target.log_tail()}")
 
@@ -96,7 +103,7 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
         stack.push_async_callback(grounds.postgres.drop_database, name)
         dsn = grounds.postgres.dsn_for(name)
         server = await stack.enter_async_context(
-            StripeServer(account, mock=grounds.mock, mode=settings.stripe_mock_mode)
+            StripeServer(account, mock=grounds.mock, mode=settings.stripe_mock_mode, notice=grounds.notice)
         )
         values = {
             "postgres.url": dsn,
@@ -104,12 +111,14 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
             "stripe.key": key,
             "stripe.webhook-secret": secret,
         }
+        log = grounds.logs / f"target-{index}.log"
         target = await stack.enter_async_context(
-            open_target(settings.target, values=values, log=grounds.logs / f"target-{index}.log")
+            open_target(settings.target, values=values, log=log, allow_hosts=settings.allow_hosts)
         )
         client = await stack.enter_async_context(http_client(target.base_url))
-        database = await Database.open(dsn, settings.target.tables)
-        stack.push_async_callback(database.close)
+        connection = await grounds.postgres.connect(name)
+        stack.callback(connection.terminate)
+        database = await Database.of(connection, settings.target.tables)
         webhook = settings.target.webhook
         endpoint = Endpoint(
             url=target.base_url + (webhook.path if webhook else ""),

@@ -41,8 +41,7 @@ def select(found: dict[str, Scenario], names: Sequence[str]) -> list[Scenario]:
         matching = {key: made for key, made in found.items() if fnmatchcase(key, name)}
         if not matching:
             raise UnknownScenario(
-                f"there is no scenario called {name}.{closest(name, found)} "
-                f"Known: {', '.join(sorted(found))}"
+                f"there is no scenario called {name}.{closest(name, found)} Known: {', '.join(sorted(found))}"
             )
         chosen.update(matching)
     return list(chosen.values())

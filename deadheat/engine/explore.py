@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from deadheat.invariants.settled import Judgement, Violation
     from deadheat.program import Program, Scenario
 
-SCHEDULES = 25  # runs of a scenario when nothing else is said
+SCHEDULES = 20  # runs of a scenario when nothing else is said
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
 
 

@@ -25,6 +25,7 @@ from deadheat.engine.events import (
     Verdict,
 )
 from deadheat.engine.explore import Budget, Explorer
+from deadheat.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -51,7 +52,16 @@ def budget_of(settings: Settings) -> Budget:
 async def open_explorer(
     settings: Settings, *, run_id: str, folder: Path, sink: HistorySink, emit: Callable[[Event], None]
 ) -> AsyncIterator[Explorer]:
-    """Put up Postgres, stripe-mock and a deployment for each worker; SetupError when one cannot be."""
+    """Put up Postgres, stripe-mock and a deployment for each worker; SetupError when one cannot be.
+
+    A target that listens on a port of its own has one worker, whatever the settings say.
+    """
+
+    if settings.target.start is None:
+        raise SettingsError(
+            "a target that is only a URL cannot be raced yet: its Stripe calls and its database would be "
+            "out of sight. Give [target] start, the command that starts it."
+        )
 
     def progress(what: str) -> None:
         emit(SettingUp(what=what))
@@ -66,7 +76,7 @@ async def open_explorer(
         progress("the target")
         deployments = [
             await stack.enter_async_context(open_deployment(grounds, index))
-            for index in range(settings.workers)
+            for index in range(1 if settings.target.base_url else settings.workers)
         ]
         yield Explorer(
             deployments=deployments,

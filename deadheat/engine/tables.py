@@ -43,15 +43,10 @@ class Database:
     queries: Mapping[str, MappedQuery]
 
     @classmethod
-    async def open(cls, dsn: str, tables: Mapping[str, str]) -> Database:
-        """Connect, and check each query's columns: SettingsError for one that lacks what it must have."""
-        connection = await asyncpg.connect(dsn, server_settings={"application_name": "deadheat"})
+    async def of(cls, connection: Any, tables: Mapping[str, str]) -> Database:
+        """Check each query's columns: SettingsError for one that lacks what it must have."""
         queries = {name: await _checked(connection, name, sql) for name, sql in tables.items()}
         return cls(connection, queries)
-
-    async def close(self) -> None:
-        """Close the connection, whatever state it is in."""
-        self.connection.terminate()
 
     async def read(self, user_ids: Sequence[str], source_ids: Iterable[str] = ()) -> Tables:
         """Read the mapped relations of these users."""

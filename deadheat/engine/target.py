@@ -82,21 +82,38 @@ async def open_target(
     if settings.start is None:
         yield await _called(settings, allow_hosts)
         return
-    _check_port_is_given(settings)
+    fixed = _fixed_port(settings, allow_hosts)
+    if fixed is None:
+        _check_port_is_given(settings)
     for attempt in range(1, PORTS_TRIED + 1):
-        port = free_port()
+        port = fixed or free_port()
         own = {"python": sys.executable, "port": str(port), "workers": str(settings.workers)}
         launch = _Launch(settings, {**values, **own}, log)
         if attempt == 1:
             await launch.migrate()
         async with launch.started() as process:
-            base_url = f"http://{LOOPBACK}:{port}"
+            base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
             problem = await _until_ready(base_url, settings, process)
             if problem is None:
                 yield Target(base_url, process=process, log=log)
                 return
-        if attempt == PORTS_TRIED or not (launch.says_port_taken() and is_taken(port)):
+        if fixed or attempt == PORTS_TRIED or not (launch.says_port_taken() and is_taken(port)):
             raise launch.not_ready(problem)
+
+
+def _fixed_port(settings: TargetSettings, allow_hosts: Collection[str]) -> int | None:
+    """Give the port of ``base-url`` for a target that has one of its own; TargetNotReady if it is taken."""
+    if settings.base_url is None:
+        return None
+    check_url(settings.base_url, where="[target] base-url", allow=allow_hosts)
+    url = httpx.URL(settings.base_url)
+    port = url.port or {"https": 443}.get(url.scheme, 80)
+    if is_taken(port):
+        raise TargetNotReady(
+            f"[target] base-url: port {port} is taken, so start would not get it. End whoever has it, or "
+            "put {port} into start and leave base-url out: Deadheat then finds a free one."
+        )
+    return port
 
 
 async def _called(settings: TargetSettings, allow_hosts: Collection[str]) -> Target:
@@ -115,7 +132,8 @@ def _check_port_is_given(settings: TargetSettings) -> None:
     if not any("port" in placeholders(text) for text in texts):
         raise SettingsError(
             "[target] start: the target must listen on the port that Deadheat gives it. "
-            "Put {port} into start or into a variable of [target.env], say PORT."
+            "Put {port} into start or into a variable of [target.env], say PORT; or, if it listens on a "
+            "port of its own, say where with base-url."
         )
 
 

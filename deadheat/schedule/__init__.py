@@ -1,10 +1,13 @@
 """Schedules and the strategies that make them."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from deadheat.schedule.barrage import Barrage
 from deadheat.schedule.serial import Serial
 from deadheat.schedule.strategy import StepName, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["STRATEGIES", "Barrage", "Serial", "StepName", "Strategy", "make_strategy"]
 

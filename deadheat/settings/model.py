@@ -89,7 +89,7 @@ class Settings:
     schedules: int | None = None
     seconds: float | None = None
     seed: int = 0
-    workers: int = 1
+    workers: int = 2
     keep_all: bool = False
     scenarios: tuple[Path, ...] = ()
     invariants: Mapping[str, str] = field(default_factory=dict)

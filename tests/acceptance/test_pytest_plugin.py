@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SUITE = '''
+SUITE = """
 import pytest
 from deadheat import Inconclusive, Program, Violated, World, scenario
 
@@ -52,13 +52,23 @@ def test_race_raises(race):
     assert violated.value.exploration.findings
     with pytest.raises(Inconclusive, match="^INCONCLUSIVE"):
         race(nothing_happens, schedules=3)
-'''
+"""
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_own.py").write_text(SUITE)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--deadheat-schedules", "6", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-rA",
+            "--deadheat-schedules",
+            "6",
+            *arguments,
+        ],
         cwd=folder,
         env=environment(),
         capture_output=True,
