@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from reference_impl import logs
-from reference_impl.logs import STRIPE_SYNC
+from reference_impl.logs import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -84,7 +84,7 @@ class Database:
             except _AGAIN as error:
                 state = getattr(error, "sqlstate", None) or type(error).__name__
                 self._metrics.count("reference_database_retries_total", sqlstate=str(state))
-                logs.warning(STRIPE_SYNC, "the database did not do it", sqlstate=state, tried=tried + 1)
+                logs.warning(DATABASE, "the database did not do it", sqlstate=state, tried=tried + 1)
                 last = error
             await asyncio.sleep(0.01 * 2**tried * random.uniform(0.5, 1))
         raise DatabaseUnavailable(f"the database did not do it in {TRIES_MAX} tries") from last

@@ -10,7 +10,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from reference_impl.database import Database
+from reference_impl.metrics import Metrics
 from reference_impl.migrate import FOLDER
+from reference_impl.profiles import Profiles
+from reference_impl.sessions import CheckoutSessions
+from reference_impl.settings import Settings
 
 from .stage import run
 
@@ -242,5 +247,70 @@ def test_unequal_does_not_see_what_is_missing(dsn: str) -> None:
             )
             await db.execute("update subscriptions set stripe_customer_id = null")
             assert [await db.fetch(query) for query in queries] == [[]]
+
+    run(play())
+
+
+async def until_blocked(db: Any, waiting: asyncio.Task[Any], pid: int) -> None:
+    """Wait until the backend waits for another one; or until ``waiting`` is over, which is a failure."""
+    while not await db.fetchval("select cardinality(pg_blocking_pids($1)) > 0", pid):
+        assert not waiting.done(), "it did not wait for the transaction that is open"
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("hinted", [True, False])
+def test_a_profile_waits_for_the_event_that_is_being_kept(dsn: str, hinted: bool) -> None:
+    """Neither would see the other otherwise: the row is not there yet, nor is the profile."""
+
+    async def play() -> None:
+        user = uuid4()
+        async with pool(dsn) as db, db.acquire() as keeping, db.acquire() as appearing:
+            async with keeping.transaction():
+                outcome = await keeping.fetchval(
+                    "select apply_subscription(1, 'sub_1', 'cus_1', 'active', 'price_1', null, $1)",
+                    user if hinted else None,
+                )
+                assert outcome == "kept"
+                if hinted:
+                    coming = asyncio.ensure_future(ensure(appearing, user))
+                else:
+                    coming = asyncio.ensure_future(record(appearing, user, "cus_1"))
+                await until_blocked(db, coming, appearing.get_server_pid())
+            await coming
+            assert await db.fetchval("select user_id from subscriptions") == user
+
+    run(play())
+
+
+def test_an_attempt_and_a_generation_are_left_once(dsn: str) -> None:
+    """Who saw the same end of a key or a session moves on together, not one after the other."""
+
+    async def play() -> None:
+        settings = Settings(
+            database_url=dsn,
+            stripe_api_base="",
+            stripe_secret_key="",
+            stripe_webhook_secret="",
+            session_secret="",
+        )
+        database = await Database.connect(settings, Metrics())
+        user = uuid4()
+        profiles, sessions = Profiles(database), CheckoutSessions(database)
+        await profiles.ensure_profile(user, "ada@example.test")
+        await asyncio.gather(*(profiles.next_attempt(user, 1) for _ in range(5)))
+        profile = await profiles.read(user)
+        assert profile is not None
+        assert profile.customer_attempt == 2
+
+        unrecorded = await sessions.current(user, "cus_1", "price_1")
+        assert await sessions.record(user, 1, "cs_1")
+        await sessions.leave(user, unrecorded, "cus_1", "price_2")  # somebody has recorded one meanwhile
+        recorded = await sessions.current(user, "cus_1", "price_2")
+        assert (recorded.generation, recorded.session_id, recorded.price) == (1, "cs_1", "price_1")
+        await asyncio.gather(*(sessions.leave(user, recorded, "cus_1", "price_2") for _ in range(5)))
+        left = await sessions.current(user, "cus_1", "price_1")
+        assert (left.generation, left.session_id, left.price) == (2, None, "price_2")
+        assert not await sessions.record(user, 1, "cs_1")
+        await database.close()
 
     run(play())

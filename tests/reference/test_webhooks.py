@@ -275,3 +275,21 @@ def test_more_deliveries_than_connections_do_not_lock_up(dsn: str) -> None:
             assert len(await on.rows("subscriptions", ada.id)) == 1
 
     run(play())
+
+
+def test_an_event_is_applied_once_however_often_it_comes_at_once(dsn: str) -> None:
+    async def play() -> None:
+        async with stage(dsn, processes=2, delays=True) as on:
+            await subscriber(on)
+            (created,) = on.events("customer.subscription.created")
+            attempt = on.stripe.outbox.duplicate(created, now=int(time.time()))
+            answers = await asyncio.gather(
+                *(on.post_webhook(attempt.body, dict(attempt.headers), n % 2) for n in range(8))
+            )
+            assert sorted(a.json()["outcome"] for a in answers) == ["applied", *["duplicate"] * 7]
+            assert len(await on.rows("stripe_events")) == 1
+            called = len(on.stripe.calls)
+            assert await on.deliver(created) == 200
+            assert len(on.stripe.calls) == called  # what is in the ledger asks Stripe nothing
+
+    run(play())
