@@ -68,16 +68,20 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
 
 
 def _check_way_in(table: Table) -> None:
-    """Refuse a target that is both started and only called, or neither."""
-    if ("start" in table) == ("base-url" in table):
+    """Refuse a target that is neither started nor called, and what says how to start one that is not.
+
+    With both, ``base-url`` says on which port of its own the started target listens.
+    """
+    if "start" in table:
+        return
+    if "base-url" not in table:
         raise SettingsError(
-            f"{table.titled()} needs either start (a command to run) or base-url (where it runs already)"
-            f"{', not both' if 'start' in table else ''}."
+            f"{table.titled()} needs either start (a command to run) or base-url (where it runs already)."
         )
-    useless = [key for key in _ONLY_WITH_START if key in table and "base-url" in table]
+    useless = [key for key in _ONLY_WITH_START if key in table]
     if useless:
         raise SettingsError(
-            f"{table.where(useless[0])} says how to start the target, and with base-url nothing is started."
+            f"{table.where(useless[0])} says how to start the target, and without start nothing is started."
         )
 
 

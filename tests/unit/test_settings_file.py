@@ -208,7 +208,6 @@ class TestWrongValues:
             ),
             (target("migrate = ''"), "target.migrate: should be a string with something in it"),
             ("[target]\nready = '/'", "[target] needs either start (a command to run) or base-url"),
-            (target("base-url = 'http://localhost'"), "[target] needs either start"),
             ("[target]\nbase-url = 'localhost:1'", "target.base-url: should be a URL"),
             ("[target]\nbase-url = 'http://localhost:1'\nworkers = 2", "target.workers says how to start"),
             (target("[target.webhook]\napi-version = 'x'"), "[target.webhook] needs path."),
@@ -438,3 +437,10 @@ class TestSafety:
     def test_a_database_here_needs_no_leave(self, tmp_path: Path) -> None:
         settings = load(tmp_path, target(""), postgres="postgresql://u@localhost:5432/x")
         assert settings.postgres == "postgresql://u@localhost:5432/x"
+
+
+def test_a_started_target_may_say_which_port_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "deadheat.toml").write_text(target("base-url = 'http://127.0.0.1:8000'"))
+    settings = load_settings(options={}, environ={}, cwd=tmp_path)
+    assert settings.target.base_url == "http://127.0.0.1:8000"
+    assert settings.target.start is not None
