@@ -1,0 +1,23 @@
+"""The command line. Each command has a module of its own; this one puts them together.
+
+Everything found wrong before the first run ends with exit code 2 and one message; no traceback.
+"""
+
+from __future__ import annotations
+
+import click
+
+import deadheat
+from deadheat.cli.run import run
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(deadheat.__version__, prog_name="deadheat")
+def main() -> None:
+    """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
+
+
+for command in (run,):
+    main.add_command(command)

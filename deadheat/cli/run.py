@@ -1,0 +1,78 @@
+"""``deadheat run``: the suite against a target."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deadheat.bundled import bundled
+from deadheat.cli.ending import one_message
+from deadheat.engine.discover import discover, select
+from deadheat.engine.suite import new_run_id, run_suite
+from deadheat.report import Reports, exit_code
+from deadheat.schedule import STRATEGIES
+from deadheat.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadheat.settings import Settings
+
+
+def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what to deploy; shared by all that deploy anything."""
+    for option in reversed(
+        (
+            click.option("--target", metavar="reference|before|FILE", help="What to race."),
+            click.option("--postgres", metavar="auto|embedded|DSN", help="Which Postgres to use."),
+            click.option("--stripe-mock", metavar="auto|PATH|URL|off", help="What validates Stripe calls."),
+            click.option("--seed", type=click.IntRange(min=0), help="Draw the same latencies again."),
+            click.option("--target-workers", type=click.IntRange(min=1), help="The target's processes."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def settings_of(options: dict[str, Any]) -> Settings:
+    """Load the settings, the options that were given on top."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return load_settings(options=given, environ=os.environ, cwd=Path.cwd())
+
+
+@click.command()
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]…")
+@deployment_options
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="Only this strategy, not the portfolio.")
+@click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds for each scenario.")
+@click.option("--workers", type=click.IntRange(min=1), help="Deployments to run side by side.")
+@click.option("--keep", type=click.Choice(["all"]), help="Keep the history of clean runs too.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML there.")
+@click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary there.")
+def run(scenarios: tuple[str, ...], **options: Any) -> None:
+    """Run the suite, or the SCENARIOS named (* stands for anything), against a target.
+
+    Exit code: 0 clean, 1 violated, 2 wrong before the first run, 3 inconclusive, 130 interrupted.
+    """
+    with one_message():
+        settings = settings_of(options)
+        chosen = select(discover(settings.scenarios or [bundled("scenarios")]), scenarios)
+        run_id = new_run_id()
+        with Reports(settings, run_id) as reports:
+            finished = asyncio.run(
+                run_suite(
+                    settings,
+                    chosen,
+                    run_id=run_id,
+                    folder=reports.folder,
+                    sink=reports.histories,
+                    emit=reports.handle,
+                )
+            )
+        sys.exit(exit_code(finished.verdict))
