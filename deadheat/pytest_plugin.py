@@ -186,6 +186,8 @@ def arena_of(config: pytest.Config) -> Arena:
         }
         options = {name: value for name, value in given.items() if value is not None}
         settings = load_settings(options=options, environ=os.environ, cwd=config.rootpath)
+        if hasattr(config, "workerinput"):
+            settings = replace(settings, workers=1)  # xdist is what runs side by side
         config.stash[_ARENA] = Arena(settings, new_run_id())
     return config.stash[_ARENA]
 
@@ -225,6 +227,19 @@ class Summing:
         if told is not None:
             self._started, explored = pickle.loads(base64.b85decode(told))
             self._explored += explored
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Make a test whose xdist worker crashed inconclusive: nothing is known of what it raced."""
+        from deadheat.engine.events import Exploration, Verdict
+
+        reason = f"the xdist worker that ran {crashitem} crashed"
+        report.longrepr = f"INCONCLUSIVE: {reason}"
+        self._explored.append(
+            Exploration(
+                scenario=crashitem, verdict=Verdict.INCONCLUSIVE, reason=reason, inconclusive=1, runs=1
+            )
+        )
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:

@@ -18,12 +18,12 @@ from deadheat.engine.postgres import open_postgres
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
-from deadheat.engine.target import Target, open_target
+from deadheat.engine.target import Target, migrate_target, open_target
 from deadheat.errors import TargetLost, Trouble
 from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     import httpx
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from deadheat.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Grounds:
-    """What all deployments of an invocation stand on."""
+    """What all deployments of an invocation stand on.
+
+    The target's migrations run once, in a template database that each deployment's is a copy of.
+    """
 
     settings: Settings
     postgres: PostgresServer
@@ -42,6 +45,7 @@ class Grounds:
     logs: Path
     run_id: str
     notice: Callable[[str], None]
+    _template: str | None = None
 
     @classmethod
     @asynccontextmanager
@@ -68,6 +72,20 @@ class Grounds:
                 settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id, notice=notice
             )
 
+    def name(self, of: str) -> str:
+        """Give the name of a database of this invocation."""
+        return f"deadheat_{self.run_id.replace('-', '_')}_{of}"
+
+    async def template(self, values: Mapping[str, str]) -> str:
+        """Give the migrated database to copy, made at the first call with that call's values."""
+        if self._template is None:
+            name = self.name("template")
+            await self.postgres.create_database(name)
+            there = {**values, "postgres.url": self.postgres.dsn_for(name)}
+            await migrate_target(self.settings.target, values=there, log=self.logs / "migrate.log")
+            self._template = name
+        return self._template
+
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
@@ -92,28 +110,29 @@ class Deployment:
 
 @asynccontextmanager
 async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deployment]:
-    """Make the database, start the simulator, migrate and start the target."""
+    """Copy the migrated database, start the simulator and the target."""
     settings = grounds.settings
     key = f"sk_test_{secrets.token_hex(12)}"
     secret = f"whsec_{secrets.token_hex(16)}"
     account = Account(seed=settings.seed + index, started_at=int(time.time()), secret_key=key)
     async with AsyncExitStack() as stack:
-        name = f"deadheat_{grounds.run_id.replace('-', '_')}_{index}"
-        await grounds.postgres.create_database(name)
-        stack.push_async_callback(grounds.postgres.drop_database, name)
-        dsn = grounds.postgres.dsn_for(name)
+        name = grounds.name(str(index))
         server = await stack.enter_async_context(
             StripeServer(account, mock=grounds.mock, mode=settings.stripe_mock_mode, notice=grounds.notice)
         )
         values = {
-            "postgres.url": dsn,
+            "postgres.url": grounds.postgres.dsn_for(name),
             "stripe.url": server.url,
             "stripe.key": key,
             "stripe.webhook-secret": secret,
         }
+        await grounds.postgres.create_database(name, template=await grounds.template(values))
+        stack.push_async_callback(grounds.postgres.drop_database, name)
         log = grounds.logs / f"target-{index}.log"
         target = await stack.enter_async_context(
-            open_target(settings.target, values=values, log=log, allow_hosts=settings.allow_hosts)
+            open_target(
+                settings.target, values=values, log=log, allow_hosts=settings.allow_hosts, migrated=True
+            )
         )
         client = await stack.enter_async_context(http_client(target.base_url))
         connection = await grounds.postgres.connect(name)

@@ -157,6 +157,7 @@ class Explorer:
     seed: int
     postgres: str
     stripe_mock: str
+    _current: tuple[_Seen, float] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def started(self, run_id: str, target: str, scenarios: tuple[str, ...]) -> SuiteStarted:
@@ -177,6 +178,7 @@ class Explorer:
         self.emit(ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned))
         seen = _Seen(scenario)
         began = time.perf_counter()
+        self._current = seen, began
         shares = _shares(budget.strategies, planned)
         for strategy in budget.strategies:
             until = began + budget.seconds if budget.seconds is not None else None
@@ -187,8 +189,17 @@ class Explorer:
                 for deployment in self.deployments:
                     group.create_task(self._work(deployment, strategy, left, until, seen))
         finished = seen.finish(time.perf_counter() - began)
+        self._current = None
         self.emit(finished)
         return finished
+
+    def cut_short(self) -> Exploration | None:
+        """Give what an exploration that was interrupted had seen by then; None without a run."""
+        if self._current is None or not self._current[0].runs:
+            return None
+        seen, began = self._current
+        seen.raced = True  # whether it would have is not known
+        return seen.finish(time.perf_counter() - began)
 
     async def _work(
         self,

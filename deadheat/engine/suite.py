@@ -116,6 +116,9 @@ async def run_suite(
                 else:
                     done.append(await explorer.explore(made, budget))
         except asyncio.CancelledError:
+            if cut := explorer.cut_short():
+                done.append(cut)
+                emit(cut)
             emit(finish(done, time.perf_counter() - began, interrupted=True))
             raise
         finished = finish(done, time.perf_counter() - began)

@@ -71,8 +71,9 @@ async def open_target(
     values: Mapping[str, str],
     log: Path,
     allow_hosts: Collection[str] = (),
+    migrated: bool = False,
 ) -> AsyncIterator[Target]:
-    """Give the target, ready, for as long as the block lasts.
+    """Give the target, ready, for as long as the block lasts; ``migrated`` leaves migrate out.
 
     ``values`` fill the placeholders of start, migrate and env (``postgres.url`` and so on; python,
     port and workers are added). SettingsError for one that nothing fills, TargetNotReady when a
@@ -89,7 +90,7 @@ async def open_target(
         port = fixed or free_port()
         own = {"python": sys.executable, "port": str(port), "workers": str(settings.workers)}
         launch = _Launch(settings, {**values, **own}, log)
-        if attempt == 1:
+        if attempt == 1 and not migrated:
             await launch.migrate()
         async with launch.started() as process:
             base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
@@ -99,6 +100,12 @@ async def open_target(
                 return
         if fixed or attempt == PORTS_TRIED or not (launch.says_port_taken() and is_taken(port)):
             raise launch.not_ready(problem)
+
+
+async def migrate_target(settings: TargetSettings, *, values: Mapping[str, str], log: Path) -> None:
+    """Run migrate alone, with ``values`` as for `open_target`; TargetNotReady unless it ends well."""
+    own = {"python": sys.executable, "port": str(free_port()), "workers": str(settings.workers)}
+    await _Launch(settings, {**values, **own}, log).migrate()
 
 
 def _fixed_port(settings: TargetSettings, allow_hosts: Collection[str]) -> int | None:

@@ -112,3 +112,48 @@ def test_a_bad_option_ends_the_session_with_one_message(tmp_path: Path) -> None:
     assert "nowhere.toml" in done.stdout
     assert "Traceback" not in done.stdout
     assert done.returncode != 0
+
+
+CRASHING = """
+import os
+from deadheat import Program, World, scenario
+
+
+@scenario(needs=("sign-up",))
+def one(world: World) -> Program:
+    ada = world.user()
+    return Program(race=[[ada.do("sign-up")], [ada.do("sign-up")]])
+
+
+@scenario(needs=("sign-up",))
+def two(world: World) -> Program:
+    ada = world.user()
+    return Program(race=[[ada.do("sign-up")], [ada.do("sign-up")]])
+
+
+def test_dies(race):
+    os._exit(9)
+"""
+
+
+def test_under_xdist_each_worker_has_its_own_and_the_controller_sums_up(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "-n", "2", "--dist", "each", "-k", "two_at_once")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / ".deadheat" / "summary.json").read_text())
+    assert summary["verdict"] == "clean"
+    assert summary["runs"] == 12  # 6 in each worker
+    assert len(list((tmp_path / ".deadheat" / "runs").iterdir())) == 2
+
+
+def test_a_worker_that_crashes_is_inconclusive(tmp_path: Path) -> None:
+    (tmp_path / "test_crashing.py").write_text(CRASHING)
+    done = run_pytest(tmp_path, "-n", "2", "test_crashing.py")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INCONCLUSIVE: the xdist worker that ran test_crashing.py::test_dies crashed" in done.stdout
+    summary = json.loads((tmp_path / ".deadheat" / "summary.json").read_text())
+    assert summary["verdict"] == "inconclusive"
+    assert {s["name"]: s["verdict"] for s in summary["scenarios"]} == {
+        "crashing.one": "clean",
+        "crashing.two": "clean",
+        "test_crashing.py::test_dies": "inconclusive",
+    }
