@@ -1,0 +1,109 @@
+"""A stage without sockets: a target that is a function, and the real account, gate and courier.
+
+The target knows one operation, ``sign-up``: it makes a customer at Stripe for the e-mail that it is
+given, crossing the gate as the simulator's server would, and answers with its id. How it answers
+webhooks is the test's to say.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import httpx
+
+from deadheat.engine.run import Ran, run_program
+from deadheat.history import StepKind
+from deadheat.schedule import make_strategy
+from deadheat.settings import OperationSettings, Request, Settings, TargetSettings, WebhookSettings
+from deadheat.stripe_sim import Account, ApiRequest, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadheat import Program
+
+SIGN_UP = OperationSettings(
+    name="sign-up",
+    calls=(Request(method="POST", path="/sign-up", json={"email": "{user.email}"}, success=(200,)),),
+    customer="$.customer",
+    session="cookie:session",
+)
+
+
+@dataclass(eq=False)
+class Stage:
+    """What a run needs of a deployment; ``hooks`` answers a delivery, given its event's id."""
+
+    hooks: Callable[[str], int] = lambda event_id: 200
+    account: Account = field(
+        default_factory=lambda: Account(seed=1, started_at=1_700_000_000, secret_key="sk_test_x")
+    )
+    fails_with: Exception | None = None
+    seen: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    webhook_path: str = "/hook"
+    database: Any = None
+    troubled: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.server = SimpleNamespace(gate=None, failure=None)
+        self.endpoint = Endpoint(url="http://t/hook", secret="whsec_x")
+        target = TargetSettings(
+            folder=Path(),
+            start="x",
+            operations={"sign-up": SIGN_UP},
+            webhook=WebhookSettings(path="/hook"),
+        )
+        self.settings = Settings(target=target)
+        self.client = httpx.AsyncClient(base_url="http://t", transport=httpx.MockTransport(self._answer))
+
+    def check_alive(self) -> None:
+        if self.troubled is not None:
+            raise self.troubled
+
+    async def play(self, program: Program, strategy: str = "serial", number: int = 1) -> Ran:
+        """Run a program here."""
+        return await run_program(program, self, make_strategy(strategy, 7), number=number)  # type: ignore[arg-type]
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        if request.url.path == "/hook":
+            self.received.append(body["id"])
+            return httpx.Response(self.hooks(body["id"]))
+        if self.fails_with is not None:
+            raise self.fails_with
+        self.seen.append(f"begin {body['email']}")
+        made = await self._create(body["email"])
+        self.seen.append(f"end {body['email']}")
+        headers = {"set-cookie": "session=abc; Path=/"}
+        return httpx.Response(200, json={"customer": made.get("id")}, headers=headers)
+
+    async def _create(self, email: str) -> dict[str, Any]:
+        request = ApiRequest(
+            method="POST",
+            path="/v1/customers",
+            query="",
+            headers={
+                "authorization": "Bearer sk_test_x",
+                "content-type": "application/x-www-form-urlencoded",
+            },
+            body=urlencode({"email": email}).encode(),
+        )
+        gate = self.server.gate
+        call = self.account.parse(request)
+        await gate.hold(StepKind.RECEIVED, call)
+        self.account.received(call)
+        gate.crossed(StepKind.RECEIVED, call)
+        await gate.hold(StepKind.EFFECT, call)
+        self.account.effect(call)
+        gate.crossed(StepKind.EFFECT, call)
+        await gate.hold(StepKind.RESPONSE, call)
+        response = self.account.response(call)
+        gate.crossed(StepKind.RESPONSE, call)
+        loaded: dict[str, Any] = json.loads(response.body)
+        return loaded
