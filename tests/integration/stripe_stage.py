@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import stripe
 
 from deadheat.engine.stripe_server import StripeServer
@@ -82,16 +78,3 @@ def checkout(**params: Any) -> dict[str, Any]:
         "line_items": [{"price": MONTHLY, "quantity": 1}],
         **params,
     }
-
-
-def mock_binary() -> str:
-    """Give the path of a stripe-mock; skip the test, by name, or fail it where there must be one."""
-    given = os.environ.get("DEADHEAT_STRIPE_MOCK", "")
-    checkout = Path(__file__).parents[2] / ".tools" / "stripe-mock"
-    found = shutil.which(given) or shutil.which(str(checkout))
-    if found:
-        return found
-    reason = "no stripe-mock binary: set DEADHEAT_STRIPE_MOCK or run `make test`, which puts one into .tools/"
-    if os.environ.get("CI") == "true" and shutil.which("go"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 import stripe
-from stripe_stage import SDK_WARNING, checkout, client, mock_binary, stage
+from stripe_mock_binary import mock_binary
+from stripe_stage import SDK_WARNING, checkout, client, stage
 
 from deadheat.engine.stripe_mock import StripeMock, read_versions
 from deadheat.errors import Refused, StripeMockUnavailable

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -240,12 +238,11 @@ def test_never_two_subscriptions(dsn: str, seed: int) -> None:
     run(play())
 
 
-def test_stripe_mock_accepts_every_call(dsn: str) -> None:
+def test_stripe_mock_accepts_every_call(dsn: str, stripe_mock: str) -> None:
     """Parameters and shapes are those of the API version that is sent: stripe-mock judges each POST."""
-    binary = os.environ.get("DEADHEAT_STRIPE_MOCK", str(Path(__file__).parents[2] / ".tools/stripe-mock"))
 
     async def play() -> None:
-        async with stage(dsn, stripe_mock=binary) as on:
+        async with stage(dsn, stripe_mock=stripe_mock) as on:
             ada = Person()
             _, code = await on.register(ada)
             assert (await on.confirm(code)).status_code == 303
