@@ -9,6 +9,7 @@ import click
 
 import deadheat
 from deadheat.cli.run import run
+from deadheat.cli.serve import serve
 
 __all__ = ["main"]
 
@@ -19,5 +20,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (run,):
+for command in (run, serve):
     main.add_command(command)
