@@ -3,6 +3,7 @@
     DeadheatError
     ├── SetupError                 something was wrong before the first run started (exit code 2)
     │   ├── SettingsError          an option, a variable or a key of deadheat.toml
+    │   │   └── NothingCaptured    a placeholder that no answer has given a value for
     │   ├── UnknownScenario        no scenario has that name
     │   ├── PostgresUnavailable    no server to be had, or it does not answer
     │   ├── StripeMockUnavailable  the stripe-mock that was asked for is not there
@@ -38,6 +39,14 @@ class SetupError(DeadheatError):
 
 class SettingsError(SetupError):
     """An option, an environment variable or a key of deadheat.toml is wrong."""
+
+
+class NothingCaptured(SettingsError):
+    """A placeholder that no answer has given a value for; ``name`` is the placeholder's."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class UnknownScenario(SetupError):

@@ -12,13 +12,14 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from deadheat.errors import ProgramError
+from deadheat.errors import ProgramError, closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Order = Literal["emitted", "reversed", "any"]
 Forgery = Literal["unsigned", "badly-signed", "stale"]
+Thing = Literal["customer", "subscription", "product"]
 
 _NAMES = ("Ada", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal", "Iris", "Jun", "Kai", "Lea")
 
@@ -46,6 +47,10 @@ class User:
     def refund(self) -> Refund:
         """Refund the user's latest paid invoice at Stripe."""
         return Refund(self)
+
+    def renew(self) -> Renew:
+        """Begin the next period of the user's live subscriptions at Stripe, and charge for it."""
+        return Renew(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +82,38 @@ class Refund:
     user: User
 
 
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Stripe's act: renews the live subscriptions of a user, with an invoice that is paid."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class AtStripe:
+    """Somebody's act at the dashboard that has nothing to do with any user of the run.
+
+    They make a customer, a customer with a subscription, or a product.
+    """
+
+    thing: Thing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliveries:
     """A stream of webhook deliveries, until nothing else can emit an event and each was attempted.
 
-    ``duplicates`` is how often each event is delivered once more; ``forged`` sends deliveries that
-    must be refused instead of true ones.
+    ``duplicates`` is how often each event is delivered once more; ``lost`` how many answers to each
+    event get lost on their way back: Stripe saw none, so a retry follows. ``forged`` sends
+    deliveries that must be refused instead of true ones. ``every_type``: in this run the endpoint
+    is subscribed to every type of event, so that types come that the target never asked for.
     """
 
     order: Order = "emitted"
     duplicates: int = 0
+    lost: int = 0
     forged: Forgery | None = None
+    every_type: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +131,28 @@ class Fault:
     when: Literal["before", "after", "lost"] = "before"
 
 
-Operation = Do | Pay | Cancel | Refund | Deliveries
+Act = Pay | Cancel | Refund | Renew | AtStripe
+Operation = Do | Act | Deliveries
+
+ACTS: Mapping[str, type[Act]] = {
+    "pay": Pay,
+    "cancel": Cancel,
+    "refund": Refund,
+    "renew": Renew,
+    "at-stripe": AtStripe,
+}
+"""What happens at Stripe, by name; no operation of a target may be called so."""
+
+DELIVERIES = "deliveries"
+
+
+def name_of(operation: Operation) -> str:
+    """Give an operation's name: the target's, or that of an act at Stripe, or "deliveries"."""
+    if isinstance(operation, Do):
+        return operation.operation
+    if isinstance(operation, Deliveries):
+        return DELIVERIES
+    return next(name for name, act in ACTS.items() if isinstance(operation, act))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +177,7 @@ class Program:
             if not isinstance(operation, Operation):
                 raise ProgramError(
                     f"not an operation: {operation!r}. Use user.do(…), user.pay(), user.cancel(), "
-                    "user.refund() or world.deliveries(…)"
+                    "user.refund(), user.renew(), world.deliveries(…) or world.at_stripe(…)"
                 )
 
     def operations(self) -> tuple[Operation, ...]:
@@ -141,7 +188,7 @@ class Program:
         """Give the users that act in the program, in order of appearance."""
         found: dict[User, None] = {}
         for operation in self.operations():
-            if not isinstance(operation, Deliveries):
+            if not isinstance(operation, Deliveries | AtStripe):
                 found.setdefault(operation.user)
         return tuple(found)
 
@@ -150,7 +197,7 @@ class Program:
         parts = {user: world.user(user.name.split(" ")[0]) for user in self.users()}
 
         def play(operation: Operation) -> Operation:
-            if isinstance(operation, Deliveries):
+            if isinstance(operation, Deliveries | AtStripe):
                 return operation
             return replace(operation, user=parts[operation.user])
 
@@ -181,10 +228,20 @@ class World:
         return made
 
     def deliveries(
-        self, *, order: Order = "emitted", duplicates: int = 0, forged: Forgery | None = None
+        self,
+        *,
+        order: Order = "emitted",
+        duplicates: int = 0,
+        lost: int = 0,
+        forged: Forgery | None = None,
+        every_type: bool = False,
     ) -> Deliveries:
         """Deliver the events as they come, in ``order``, each ``duplicates`` times more."""
-        return Deliveries(order=order, duplicates=duplicates, forged=forged)
+        return Deliveries(order=order, duplicates=duplicates, lost=lost, forged=forged, every_type=every_type)
+
+    def at_stripe(self, thing: Thing) -> AtStripe:
+        """Let somebody at the dashboard make a customer, a subscription or a product of nobody here."""
+        return AtStripe(thing)
 
     def stripe_fails(
         self,
@@ -206,29 +263,46 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A named function that builds a program from a fresh world."""
+    """A named function that builds a program from a fresh world.
+
+    ``races`` are the two operations that must be in the air at once for the race to have happened;
+    empty means any two.
+    """
 
     name: str
     needs: tuple[str, ...]
     build: Callable[[World], Program]
     about: str
+    races: tuple[str, ...] = ()
 
     def __call__(self, world: World) -> Program:
-        """Build the program; ProgramError when the function returned something else."""
+        """Build the program; ProgramError when it is none, or does not do what the scenario races."""
         program = self.build(world)
         if not isinstance(program, Program):
             raise ProgramError(f"scenario {self.name} returned {program!r}, not a Program")
+        done = {name_of(operation) for actor in program.race for operation in actor}
+        for raced in self.races:
+            if raced not in done:
+                raise ProgramError(
+                    f"scenario {self.name} says that it races {raced}, and no actor does that."
+                    f"{closest(raced, done)}"
+                )
         return program
 
 
 def scenario(
-    *, needs: Sequence[str] = (), name: str | None = None
+    *, needs: Sequence[str] = (), races: Sequence[str] = (), name: str | None = None
 ) -> Callable[[Callable[[World], Program]], Scenario]:
     """Mark a function as a scenario.
 
-    ``needs`` names the operations that a target must offer ("pay", "cancel" and "refund" are
-    Stripe's and always there). The name is ``module.function`` in kebab-case, without ``test_``.
+    ``needs`` names the operations that a target must offer; what happens at Stripe ("pay",
+    "cancel", "refund", "renew") is always there. ``races`` names the two operations that the race
+    is about, which may be one and the same: an operation of the target, an act at Stripe, or
+    "deliveries". An exploration in which they were never in the air at the same moment is
+    inconclusive. The name is ``module.function`` in kebab-case, without ``test_``.
     """
+    if len(races) not in (0, 2) or isinstance(races, str):
+        raise ProgramError(f"a race is between two operations, and races={races!r} names {len(races)}")
 
     def mark(build: Callable[[World], Program]) -> Scenario:
         module = build.__module__.rsplit(".", 1)[-1].removeprefix("test_")
@@ -237,6 +311,7 @@ def scenario(
             needs=tuple(needs),
             build=build,
             about=inspect.getdoc(build) or "",
+            races=tuple(races),
         )
 
     return mark

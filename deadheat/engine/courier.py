@@ -71,7 +71,7 @@ class Courier:
         pending = self.outbox.pending()
         for event_id in reversed(pending) if deliveries.order == "reversed" else pending:
             for _ in range(1 + deliveries.duplicates):
-                await self._send(event_id, deliveries.forged, actor)
+                await self._send(event_id, deliveries, actor)
 
     async def settle(self, quiet: Callable[[], Awaitable[None]]) -> tuple[str, ...]:
         """Bring what is still refused, in up to five rounds; returns the events refused to the end."""
@@ -101,9 +101,18 @@ class Courier:
         return await self.deliver(attempt, actor, phase, forged=kind)
 
     async def deliver(
-        self, attempt: Attempt, actor: str, phase: Phase, forged: Forgery | None = None
+        self,
+        attempt: Attempt,
+        actor: str,
+        phase: Phase,
+        *,
+        forged: Forgery | None = None,
+        lost: bool = False,
     ) -> Delivered:
-        """Make one attempt, tell the outbox how it was answered, and note both."""
+        """Make one attempt, tell the outbox how it was answered, and note both.
+
+        ``lost``: the answer gets lost on its way back, and Stripe sees none.
+        """
         label = f"{attempt.event_type} {attempt.event_id}"
         self.recorder.record(
             actor=actor,
@@ -115,7 +124,8 @@ class Courier:
         answer = await exchange(
             self.client, "POST", self.path, headers=dict(attempt.headers), content=attempt.body
         )
-        status = answer.status if answer else None
+        answered = answer.status if answer else None
+        status = None if lost else answered
         if forged is None:
             self.outbox.answered(attempt, status)
         step = self.recorder.record(
@@ -125,7 +135,8 @@ class Courier:
             label=label,
             data={
                 "event": attempt.event_id,
-                "status": status,
+                "status": answered,
+                "lost": lost,
                 "body": answer.body[:500].decode("utf-8", "replace") if answer else "",
             },
         )
@@ -142,14 +153,19 @@ class Courier:
 
     async def _later(self, event_id: str, deliveries: Deliveries, actor: str) -> None:
         await asyncio.sleep(self.strategy.delay_ms() / 1000)
-        await self._send(event_id, deliveries.forged, actor)
+        await self._send(event_id, deliveries, actor)
         self.news.set()
 
-    async def _send(self, event_id: str, forged: Forgery | None, actor: str) -> None:
-        if forged is not None:
-            await self.forge(event_id, forged, "race", actor)
-        else:
-            await self.deliver(self._attempt(event_id), actor, "race")
+    async def _send(self, event_id: str, deliveries: Deliveries, actor: str) -> None:
+        """Send a forgery, or an attempt with a retry after each answer that got lost."""
+        if deliveries.forged is not None:
+            await self.forge(event_id, deliveries.forged, "race", actor)
+            return
+        lost = True
+        while lost:
+            attempt = self._attempt(event_id)
+            lost = 0 < attempt.number <= deliveries.lost
+            await self.deliver(attempt, actor, "race", lost=lost)
 
     def _attempt(self, event_id: str) -> Attempt:
         """Give the next attempt that Stripe would make, or a duplicate where it would make none."""

@@ -8,15 +8,13 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from deadheat.errors import SettingsError, UnknownScenario, closest
-from deadheat.program import Scenario
+from deadheat.program import ACTS, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from deadheat.settings import TargetSettings
-
-STRIPES_OWN = frozenset({"pay", "cancel", "refund"})
 
 
 def discover(folders: Iterable[Path]) -> dict[str, Scenario]:
@@ -49,7 +47,7 @@ def select(found: dict[str, Scenario], names: Sequence[str]) -> list[Scenario]:
 
 def lacking(made: Scenario, target: TargetSettings) -> tuple[str, ...]:
     """Give the operations that a scenario needs and a target does not offer."""
-    offered = STRIPES_OWN | set(target.operations)
+    offered = {*ACTS, *target.operations}
     return tuple(need for need in made.needs if need not in offered)
 
 

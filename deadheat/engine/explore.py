@@ -80,7 +80,7 @@ class _Seen:
         verdict = _verdict(judgement)
         self.verdict = max(self.verdict, verdict)
         self.in_a_row = self.in_a_row + 1 if judgement is None else 0
-        self.raced |= strategy == "barrage" and ran.raced()
+        self.raced |= strategy == "barrage" and ran.raced(self.scenario.races)
         if judgement is None:
             self.inconclusive += 1
             self.reasons[ran.reason or "no reason given"] += 1
@@ -129,9 +129,12 @@ class _Seen:
         if self.reasons:
             reason, times = self.reasons.most_common(1)[0]
             reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
-        if self.runs["barrage"] and self.actors > 1 and not self.raced and self.verdict is Verdict.CLEAN:
+        races = self.scenario.races
+        expected = bool(races) or self.actors > 1
+        if self.runs["barrage"] and expected and not self.raced and self.verdict is Verdict.CLEAN:
             self.verdict = Verdict.INCONCLUSIVE
-            reason = "the race never happened: no two requests or deliveries were in the air at once"
+            never = f"{races[0]} and {races[1]} were never" if races else "no two requests or deliveries were"
+            reason = f"the race never happened: {never} in the air at once"
         return Exploration(
             scenario=self.scenario.name,
             verdict=self.verdict,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from deadheat.errors import SettingsError, closest
+from deadheat.errors import NothingCaptured, closest
 
 _PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)\}")
 
@@ -78,7 +78,7 @@ class Values:
     def fill(self, template: Any) -> Any:
         """Replace the placeholders in every string of a JSON value.
 
-        SettingsError for one that has no value, e.g. a link that was never sent.
+        NothingCaptured for one that has no value, e.g. a link that was never sent.
         """
         if isinstance(template, str):
             return _PLACEHOLDER.sub(lambda match: self._value(match[1]), template)
@@ -99,7 +99,8 @@ class Values:
         if name in self.shared:
             return self.shared[name]
         known = {**self.shared, **self.own}
-        raise SettingsError(
+        raise NothingCaptured(
             f"nothing has given {{{name}}} a value; known here: {', '.join(sorted(known))}."
-            f"{closest(name, known)} A value comes from a capture of an earlier call."
+            f"{closest(name, known)} A value comes from a capture of an earlier call.",
+            name,
         )

@@ -12,19 +12,20 @@ import asyncio
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from deadheat.engine.acts import Acts
 from deadheat.engine.caller import Caller
 from deadheat.engine.cast import Cast
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
+from deadheat.engine.overlap import overlapped
 from deadheat.engine.quiet import Quiet
-from deadheat.errors import ActRefused, DeadheatError, Trouble
+from deadheat.errors import DeadheatError, NothingCaptured, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
-from deadheat.invariants.stripe_json import LIVE
-from deadheat.program import Cancel, Deliveries, Do, Operation, Pay, Program, Refund
+from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Program, name_of
 from deadheat.schedule import StepName
 from deadheat.stripe_sim import MONTHLY, Outbox
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from deadheat.engine.deployment import Deployment
     from deadheat.history import Step
+    from deadheat.program import Act
     from deadheat.schedule import Strategy
+    from deadheat.stripe_sim import Endpoint
 
 ACTORS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LEAD = "before"
@@ -49,19 +52,9 @@ class Ran:
     settled: Settled | None = None
     reason: str | None = None
 
-    def raced(self) -> bool:
-        """Whether two requests or deliveries were ever in the air at once."""
-        in_air = 0
-        for step in self.history:
-            if step.plane not in (Plane.HTTP, Plane.WEBHOOK):
-                continue
-            if step.kind is StepKind.ANSWER:
-                in_air -= 1
-            elif in_air:
-                return True
-            else:
-                in_air += 1
-        return False
+    def raced(self, races: tuple[str, ...] = ()) -> bool:
+        """Whether the two operations that ``races`` names were in the air at once; empty: any two."""
+        return overlapped(self.history, races)
 
 
 async def run_program(
@@ -118,7 +111,8 @@ class Run:
         self.cast = Cast(program.users(), MONTHLY)
         self.mark = self.account.mark()
         self.gate = RunGate(self.account, self.cast, recorder, strategy)
-        self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
+        self.acts = Acts(self.account, self.cast, self.mark)
+        self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
         self.courier = Courier(deployment.client, deployment.webhook_path, self.outbox, recorder, strategy)
         self.caller = Caller(deployment.client, recorder)
         self.quiet = Quiet(self.gate, recorder, deployment.database)
@@ -184,12 +178,39 @@ class Run:
         settings = self.deployment.settings.target.operations[operation.operation]
         live = self.gate.actors.setdefault(operation.user.id, set())
         live.add(actor)
-        answer = await self.caller.do(settings, self.cast[operation.user], actor, in_race=in_race)
-        live.discard(actor)
+        try:
+            answer = await self.caller.do(settings, self.cast[operation.user], actor, in_race=in_race)
+        except NothingCaptured as nothing:
+            self._not_done(operation, actor, nothing)
+            return
+        finally:
+            live.discard(actor)
         self.answers.append(answer)
         if answer.status is None:
             self.deployment.check_alive()
             raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
+
+    def _not_done(self, operation: Do, actor: str, nothing: NothingCaptured) -> None:
+        """Note that a person could not do it: what it needs comes from an answer that they did not get.
+
+        Where nothing that they do in the program would have given it, the scenario is wrong, and fails.
+        """
+        operations = self.deployment.settings.target.operations
+        given = (
+            call.capture
+            for other in self.program.operations()
+            if isinstance(other, Do) and other.user == operation.user
+            for call in operations[other.operation].calls
+        )
+        if not any(nothing.name in captured for captured in given):
+            raise nothing
+        self.recorder.record(
+            actor=actor,
+            plane=Plane.HTTP,
+            kind=StepKind.RESULT,
+            label=operation.operation,
+            data={"operation": operation.operation, "not done": str(nothing)},
+        )
 
     async def _deliver(self, deliveries: Deliveries, actor: str) -> None:
         if self.strategy.controlled or actor == LEAD:
@@ -197,46 +218,17 @@ class Run:
         else:
             await self.courier.stream(deliveries, actor, lambda: bool(self.racing))
 
-    def _act(self, operation: Pay | Cancel | Refund, actor: str) -> None:
-        """Do what a person or Stripe does at Stripe; what Stripe would not let them do is noted."""
-        part = self.cast[operation.user]
-        notes: list[str] = []
-        try:
-            if isinstance(operation, Pay):
-                session = part.session_for(actor)
-                if session is None:
-                    notes.append("there was no checkout session to pay")
-                else:
-                    self.account.complete_session(session)
-                    notes.append(session)
-            elif isinstance(operation, Cancel):
-                for subscription in self._subscriptions_of(part.ids):
-                    self.account.cancel_subscription(subscription)
-                    notes.append(subscription)
-            else:
-                for invoice in self._invoices_of(part.ids)[-1:]:
-                    self.account.refund_invoice(invoice)
-                    notes.append(invoice)
-        except ActRefused as refused:
-            notes.append(str(refused))
+    def _act(self, act: Act, actor: str) -> None:
+        notes = self.acts.do(act, actor)
+        user = None if isinstance(act, AtStripe) else self.cast[act.user].id
         self.recorder.record(
             actor=actor,
             plane=Plane.STRIPE,
             kind=StepKind.EFFECT,
-            label=type(operation).__name__.lower(),
-            data={"user": part.id, "notes": notes},
+            label=name_of(act),
+            data={"user": user, "notes": notes},
         )
         self.courier.news.set()
-
-    def _subscriptions_of(self, user_ids: list[str]) -> list[str]:
-        made = self.account.made_since(self.mark)
-        mine = {customer for customer, owner in self.cast.owner.items() if owner in user_ids}
-        return [s["id"] for s in made.subscriptions if s["customer"] in mine and s["status"] in LIVE]
-
-    def _invoices_of(self, user_ids: list[str]) -> list[str]:
-        made = self.account.made_since(self.mark)
-        mine = {customer for customer, owner in self.cast.owner.items() if owner in user_ids}
-        return [i["id"] for i in made.invoices if i["customer"] in mine and i["status"] == "paid"]
 
     async def _settle(self) -> Settled:
         if not self.deployment.webhook_path:
@@ -270,6 +262,7 @@ class Run:
                 refunds=made.refunds,
                 events=made.events,
                 owner=dict(self.cast.owner),
+                strangers=frozenset(self.acts.strangers),
             ),
             answers=tuple(self.answers),
             deliveries=tuple(self.courier.delivered),
@@ -300,6 +293,12 @@ class Run:
         made = self.account.made_since(self.mark)
         sources = [o["id"] for kind in (made.events, made.invoices, made.sessions) for o in kind]
         return await database.read(self.cast.user_ids(), sources)
+
+    def _endpoint(self) -> Endpoint:
+        """Give the endpoint, subscribed to every type of event where the program says so."""
+        wide = any(isinstance(o, Deliveries) and o.every_type for o in self.program.operations())
+        endpoint = self.deployment.endpoint
+        return replace(endpoint, types=()) if wide else endpoint
 
     def _asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each user asked for: one, and one more after each cancellation."""

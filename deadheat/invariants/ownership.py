@@ -50,7 +50,9 @@ def person_of(user_id: object, people: Iterable[Person]) -> Person | None:
 
 
 def owner_of(customer_id: str, settled: Settled) -> Owner | None:
-    """Give the owner of a customer, or None when nothing says whose it is."""
+    """Give the owner of a customer, or None when nothing says whose it is, or it is a stranger's."""
+    if customer_id in settled.stripe.strangers:
+        return None
     for rung, said in _rungs(customer_id, settled):
         people = _distinct(said)
         if len(people) == 1:

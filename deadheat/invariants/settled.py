@@ -62,7 +62,11 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StripeObjects:
-    """What the run made at Stripe. ``owner`` maps a customer id to the id of the user whose actor made it."""
+    """What the run made at Stripe.
+
+    ``owner`` maps an object's id to the id of the user whose actor made it, or for whom Stripe did.
+    ``strangers`` are customers that somebody made at the dashboard, for nobody in the run.
+    """
 
     customers: tuple[Json, ...] = ()
     subscriptions: tuple[Json, ...] = ()
@@ -71,6 +75,7 @@ class StripeObjects:
     refunds: tuple[Json, ...] = ()
     events: tuple[Json, ...] = ()
     owner: Mapping[str, str] = field(default_factory=dict)
+    strangers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,8 @@ def paid_is_known(case: Case) -> Iterator[Evidence]:
         if not live and (not case.is_paid(subscription) or superseded(case, subscription)):
             continue
         name, customer = str(subscription["id"]), customer_of(subscription)
+        if customer in case.settled.stripe.strangers:
+            continue  # nobody of the target's: it owes no row
         person = case.holder(subscription)
         profiles = case.profiles_of(person) if person else ()
         missing = [] if name in rows else ["no subscription row names it"]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import SettingsError, closest
+from deadheat.program import ACTS, DELIVERIES
 from deadheat.settings import kinds
 from deadheat.settings.model import OperationSettings, Request, TargetSettings, WebhookSettings
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from deadheat.settings.table import Table
 
 RELATIONS = ("customers", "subscriptions", "effects")
-STRIPES_OWN = ("pay", "cancel", "refund")
 # What can stand in a request beside what was captured, and in a target's commands and environment.
 OF_THE_USER = ("user.id", "user.email", "user.name", "price")
 OF_THE_RUN = (
@@ -86,7 +86,7 @@ def _check_way_in(table: Table) -> None:
 
 
 def _operation(name: str, table: Table) -> OperationSettings:
-    if name in STRIPES_OWN:
+    if name in ACTS or name == DELIVERIES:
         raise SettingsError(
             f"{table.titled()}: {name} is Stripe's own act and always there. Call the operation otherwise."
         )

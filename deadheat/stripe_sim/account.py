@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Literal
 from weakref import WeakValueDictionary
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import access, answers, catalog, invoices, made, sessions, subscriptions
+from deadheat.stripe_sim import (
+    access,
+    answers,
+    catalog,
+    customers,
+    invoices,
+    made,
+    sessions,
+    subscriptions,
+)
 from deadheat.stripe_sim.api_error import ApiError, Problem, failure, unrecognized
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.expand import expand
@@ -154,6 +163,37 @@ class Account:
             state = "does not exist" if found is None else f"is {found['status']}"
             raise ActRefused(f"Subscription {subscription_id} {state}: it cannot be canceled.")
         return self._shown(subscriptions.end(self.ledger, found))
+
+    def renew_subscription(self, subscription_id: str) -> Json:
+        """Begin the next period and charge for it; ActRefused when there is nothing to renew."""
+        self.ledger.begin(None)
+        found = self.ledger.find("subscription", subscription_id)
+        if found is None or found["status"] not in ("active", "trialing"):
+            state = "does not exist" if found is None else f"is {found['status']}"
+            raise ActRefused(f"Subscription {subscription_id} {state}: it is not renewed.")
+        return self._shown(subscriptions.renew(self.ledger, found))
+
+    def make_customer(self, *, email: str, name: str) -> Json:
+        """Make a customer in the dashboard, whom no application has asked for."""
+        self.ledger.begin(None)
+        return self._shown(customers.make(self.ledger, {"email": email, "name": name}))
+
+    def subscribe_customer(self, customer_id: str, price: str) -> Json:
+        """Subscribe a customer in the dashboard, paid at once; ActRefused when there is no such customer."""
+        self.ledger.begin(None)
+        customer = self.ledger.find("customer", customer_id)
+        if customer is None or customer.get("deleted"):
+            raise ActRefused(f"There is no customer {customer_id} to subscribe.")
+        lines = [{"price": price, "quantity": 1}]
+        made, _ = subscriptions.start(
+            self.ledger, customer=customer, lines=lines, data={}, api_version=API_VERSION
+        )
+        return self._shown(made)
+
+    def make_product(self, name: str) -> Json:
+        """Make a product in the dashboard: an event of a type that billing code rarely knows."""
+        self.ledger.begin(None)
+        return self._shown(catalog.make_product(self.ledger, name))
 
     def refund_invoice(self, invoice_id: str) -> Json:
         """Refund what is left of an invoice's payment, from the dashboard; gives the refund."""

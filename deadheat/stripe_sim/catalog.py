@@ -72,6 +72,13 @@ def seed(ledger: Ledger) -> None:
         _price(ledger, args, PRODUCT, object_id=object_id, lookup_key=object_id.removeprefix("price_"))
 
 
+def make_product(ledger: Ledger, name: str) -> Json:
+    """Make a product, as in the dashboard; emits product.created."""
+    made = _product(ledger, name)
+    ledger.emit("product.created", made)
+    return made
+
+
 def check_item(ledger: Ledger, item: Json, at: str) -> Json | None:
     """Refuse a line item that names or describes no price; gives the price if it is there already."""
     if "price" in item:

@@ -1,4 +1,4 @@
-"""Invoices of subscriptions: the first one, made and paid when a subscription starts.
+"""Invoices of subscriptions: the first one, made and paid when it starts, and one for each renewal.
 
 Source: Stripe API reference, "Invoices"; Stripe docs, "Subscription invoices".
 """
@@ -24,8 +24,11 @@ LIST = listing(
 )
 
 
-def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
-    """Make the first invoice of a subscription, not yet written: the caller emits its life."""
+def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "subscription_create") -> Json:
+    """Make an invoice of a subscription, not yet written: the caller emits its life.
+
+    ``reason`` is its ``billing_reason``: the first one's, or "subscription_cycle" for a renewal.
+    """
     items = subscription["items"]["data"]
     free = subscription["status"] == "trialing"
     total = 0 if free else sum(i["price"]["unit_amount"] * i["quantity"] for i in items)
@@ -40,7 +43,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json) -> Json:
         attempted=False,
         auto_advance=True,
         automatic_tax={"disabled_reason": None, "enabled": False, "liability": None, "status": None},
-        billing_reason="subscription_create",
+        billing_reason=reason,
         collection_method="charge_automatically",
         currency=subscription["currency"],
         **_billed_to(customer),

@@ -1,8 +1,8 @@
-"""Subscriptions: started by a paid checkout, retrieved, listed, updated, canceled.
+"""Subscriptions: started by a paid checkout, retrieved, listed, updated, renewed, canceled.
 
 From 2025-03-31.basil on a subscription appears when it is paid; before, it appears ``incomplete``
-and becomes ``active`` with the payment. Renewals, failed payments and creation through the API are
-not modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs, "How subscriptions work".
+and becomes ``active`` with the payment. Failed payments and creation through the API are not
+modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs, "How subscriptions work".
 """
 
 from __future__ import annotations
@@ -135,6 +135,29 @@ def end(ledger: Ledger, old: Json, details: Json | None = None) -> Json:
     return ended
 
 
+def renew(ledger: Ledger, old: Json) -> Json:
+    """Begin the next period and pay for it; returns the subscription as it is afterwards.
+
+    Emits customer.subscription.updated, whose ``previous_attributes`` hold the period that is over,
+    then the life of an invoice with ``billing_reason: subscription_cycle``. One that is to be
+    canceled at the period's end is canceled. A trial that is over makes an active subscription.
+    Source: Stripe docs, "How subscriptions work", "Subscription lifecycle"; the run's clock stays.
+    """
+    if old["cancel_at_period_end"]:
+        return end(ledger, old)
+    customer = ledger.need("customer", old["customer"])
+    items = {**old["items"], "data": [_next_period(item) for item in old["items"]["data"]]}
+    invoice = invoices.draft(
+        ledger, {**old, "items": items, "status": "active"}, customer, reason="subscription_cycle"
+    )
+    changed = ledger.change(
+        old, "customer.subscription.updated", items=items, latest_invoice=invoice["id"], status="active"
+    )
+    opened = invoices.finalized(ledger, invoice)
+    invoices.paid(ledger, opened, _pay(ledger, invoice, customer))
+    return changed
+
+
 def retrieve(ledger: Ledger, call: Call) -> Json:
     """GET /v1/subscriptions/:id; canceled ones too."""
     return ledger.need("subscription", call.path_id)
@@ -183,7 +206,7 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
 
 
 def _pay(ledger: Ledger, invoice: Json, customer: Json) -> Json | None:
-    """Pay what the first invoice asks for; None if it asks for nothing."""
+    """Pay what an invoice asks for; None if it asks for nothing."""
     if invoice["total"] == 0:
         return None
     return payments.paid(
@@ -283,6 +306,12 @@ def _item(ledger: Ledger, subscription_id: str, price: Json, quantity: int, tria
         "subscription": subscription_id,
         "tax_rates": [],
     }
+
+
+def _next_period(item: Json) -> Json:
+    recurring, begin = item["price"]["recurring"], item["current_period_end"]
+    until = later(begin, recurring["interval"], recurring["interval_count"])
+    return {**item, "current_period_start": begin, "current_period_end": until}
 
 
 def _changed_items(ledger: Ledger, old: Json, asked: list[Json]) -> Json:

@@ -1,0 +1,94 @@
+"""What people and Stripe do at Stripe itself: pay, cancel, renew, refund, and work at the dashboard.
+
+An act is one effect at the account. What Stripe would not let anybody do (pay a session that is not
+open) is no failure: it is noted in the step, and the run goes on. Whatever an act makes belongs to
+the user it was done for, so that later calls about it are known to be theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from deadheat.errors import ActRefused
+from deadheat.invariants.stripe_json import LIVE
+from deadheat.program import AtStripe, Cancel, Pay, Refund, Renew
+from deadheat.stripe_sim import MONTHLY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deadheat.engine.cast import Cast, Part
+    from deadheat.program import Act
+    from deadheat.stripe_sim import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """Does acts in one run. ``mark`` is where the run began; ``strangers`` are customers of nobody."""
+
+    account: Account
+    cast: Cast
+    mark: int
+    strangers: set[str] = field(default_factory=set)
+
+    def do(self, act: Act, actor: str) -> list[str]:
+        """Do an act; returns notes: what it was done to, or why Stripe refused."""
+        if isinstance(act, AtStripe):
+            return [self._at_dashboard(act)]
+        part = self.cast[act.user]
+        began = self.account.mark()
+        notes: list[str] = []
+        try:
+            notes.extend(self._of_user(act, part, actor))
+        except ActRefused as refused:
+            notes.append(str(refused))
+        self.cast.made(self._ids_since(began), part)
+        return notes
+
+    def _of_user(self, act: Pay | Cancel | Refund | Renew, part: Part, actor: str) -> Iterator[str]:
+        if isinstance(act, Pay):
+            session = part.session_for(actor)
+            if session is None:
+                yield "there was no checkout session to pay"
+            else:
+                self.account.complete_session(session)
+                yield session
+        elif isinstance(act, Refund):
+            for invoice in self._paid_invoices(part)[-1:]:
+                self.account.refund_invoice(invoice)
+                yield invoice
+        else:
+            for subscription in self._live_subscriptions(part):
+                if isinstance(act, Cancel):
+                    self.account.cancel_subscription(subscription)
+                else:
+                    self.account.renew_subscription(subscription)
+                yield subscription
+
+    def _at_dashboard(self, act: AtStripe) -> str:
+        if act.thing == "product":
+            return str(self.account.make_product("Something new")["id"])
+        n = len(self.strangers)
+        email = f"stranger.{self.mark}.{n}@example.test"
+        customer = str(self.account.make_customer(email=email, name="Somebody else")["id"])
+        self.strangers.add(customer)
+        if act.thing == "subscription":
+            self.account.subscribe_customer(customer, MONTHLY)
+        return customer
+
+    def _live_subscriptions(self, part: Part) -> list[str]:
+        made, mine = self.account.made_since(self.mark), self._customers(part)
+        return [s["id"] for s in made.subscriptions if s["customer"] in mine and s["status"] in LIVE]
+
+    def _paid_invoices(self, part: Part) -> list[str]:
+        made, mine = self.account.made_since(self.mark), self._customers(part)
+        return [i["id"] for i in made.invoices if i["customer"] in mine and i["status"] == "paid"]
+
+    def _customers(self, part: Part) -> set[str]:
+        return {made for made, owner in self.cast.owner.items() if owner in part.ids}
+
+    def _ids_since(self, mark: int) -> list[str]:
+        made = self.account.made_since(mark)
+        kinds = (made.customers, made.subscriptions, made.invoices, made.refunds)
+        return [thing["id"] for kind in kinds for thing in kind]
