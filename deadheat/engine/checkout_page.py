@@ -10,6 +10,7 @@ Source: Stripe docs, "How Checkout works" and "Customize redirect behavior"; "Ze
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -22,26 +23,7 @@ if TYPE_CHECKING:
 
 PATH = "/c/pay/"
 
-_ZERO_DECIMAL = frozenset(
-    [
-        "bif",
-        "clp",
-        "djf",
-        "gnf",
-        "jpy",
-        "kmf",
-        "krw",
-        "mga",
-        "pyg",
-        "rwf",
-        "ugx",
-        "vnd",
-        "vuv",
-        "xaf",
-        "xof",
-        "xpf",
-    ]
-)
+_ZERO_DECIMAL = re.compile("bif|clp|djf|gnf|jpy|kmf|krw|mga|pyg|rwf|ugx|vnd|vuv|xaf|xof|xpf")
 _HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",
@@ -123,7 +105,7 @@ def amount(minor_units: int, currency: str) -> str:
     >>> amount(2000, "usd"), amount(2000, "jpy")
     ('20.00 USD', '2000 JPY')
     """
-    whole = str(minor_units) if currency in _ZERO_DECIMAL else f"{minor_units / 100:.2f}"
+    whole = str(minor_units) if _ZERO_DECIMAL.fullmatch(currency) else f"{minor_units / 100:.2f}"
     return f"{whole} {currency.upper()}"
 
 
