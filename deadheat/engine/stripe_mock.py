@@ -1,8 +1,8 @@
 """stripe-mock behind the simulator: it validates what we model and answers what we do not.
 
 It is stateless, so it is never the state. `StripeMock.open` starts the binary, on loopback ports
-that the system chooses, or connects to one that runs; its process dies with us in every way
-(`watch.spawn`). What it prints is swallowed but for the last lines, which error messages show.
+that the system chooses, or a container, or connects to one that runs; what it starts dies with us in
+every way (`watch.spawn`). What it prints is swallowed but for the last lines, which error messages show.
 
 An outage is told once, by ``notice``, and changes no result: without an objection a call goes on.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from deadheat.engine.docker import Wanted, open_container
 from deadheat.engine.stripe_mock_client import MockClient
 from deadheat.engine.watch import spawn
 from deadheat.errors import Refused, StripeMockUnavailable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "DEADHEAT_STRIPE_MOCK"
 START_SECONDS = 30.0
+IMAGE, IMAGE_VARIABLE = "stripe/stripe-mock:v0.197.0", "DEADHEAT_STRIPE_MOCK_IMAGE"
 KEY = "sk_test_deadheat"  # stripe-mock wants exactly three parts
 _LINES_KEPT = 20
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -73,7 +75,8 @@ class StripeMock:
         """Give the stripe-mock that ``setting`` asks for; None for "off" and when "auto" finds none.
 
         ``setting`` is "auto" (the variable DEADHEAT_STRIPE_MOCK, else a stripe-mock on the PATH),
-        "off", a path or a URL. StripeMockUnavailable when one was asked for and is not there.
+        "off", "docker" (a container of the image that DEADHEAT_STRIPE_MOCK_IMAGE names, else `IMAGE`),
+        a path or a URL. StripeMockUnavailable when one was asked for and is not there.
         """
         where = _find(setting)
         if where is None:
@@ -83,6 +86,9 @@ class StripeMock:
                     "parameters of modelled routes are validated."
                 )
             yield None
+        elif where == "docker":
+            async with _contained(notice) as mock:
+                yield mock
         elif "://" in where:
             async with _connected(where, notice, allow_hosts) as mock:
                 yield mock
@@ -130,9 +136,7 @@ def _find(setting: str) -> str | None:
     if setting == "off":
         return None
     if setting == "docker":
-        raise StripeMockUnavailable(
-            "stripe-mock in docker is not supported yet: give the path of a binary, a URL, or off."
-        )
+        return setting
     if setting == "auto":
         given = os.environ.get(VARIABLE)
         if not given:
@@ -151,8 +155,28 @@ def _find(setting: str) -> str | None:
 
 
 @asynccontextmanager
+async def _contained(notice: Callable[[str], None]) -> AsyncIterator[StripeMock]:
+    """Start a container; its version is the tag of its image where stripe-mock does not tell its own."""
+    image = os.environ.get(IMAGE_VARIABLE) or IMAGE
+    wanted = Wanted(
+        role="stripe-mock",
+        image=image,
+        variable=IMAGE_VARIABLE,
+        port=12111,
+        setting="--stripe-mock docker",
+        instead="Without Docker: --stripe-mock with the path of a binary, a URL, or off.",
+        unavailable=StripeMockUnavailable,
+    )
+    tag = image.rpartition(":")[2]
+    async with open_container(wanted, notice) as port:
+        url = f"http://127.0.0.1:{port}"
+        async with _connected(url, notice, (), version=tag if tag.startswith("v") else "unknown") as mock:
+            yield mock
+
+
+@asynccontextmanager
 async def _connected(
-    url: str, notice: Callable[[str], None], allow_hosts: tuple[str, ...]
+    url: str, notice: Callable[[str], None], allow_hosts: tuple[str, ...], version: str = "unknown"
 ) -> AsyncIterator[StripeMock]:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
@@ -167,8 +191,8 @@ async def _connected(
     except (OSError, TimeoutError) as error:
         raise StripeMockUnavailable(f"No stripe-mock answers at {url}: {error}") from None
     try:
-        version = answer.headers.get("stripe-mock-version", "unknown")
-        known = version if version.startswith("v") else "unknown"
+        said = answer.headers.get("stripe-mock-version", "")
+        known = said if said.startswith("v") else version
         yield StripeMock(client, version=known, spec_version=None, notice=notice)
     finally:
         client.close()

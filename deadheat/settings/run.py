@@ -37,7 +37,7 @@ IN_FILES = (
 )
 NOT_IN_THE_ENVIRONMENT = ("scenarios",)
 # Variables with our prefix that other parts read for themselves.
-READ_ELSEWHERE = ("DEADHEAT_PG_USER",)
+READ_ELSEWHERE = ("DEADHEAT_PG_USER", "DEADHEAT_POSTGRES_IMAGE", "DEADHEAT_STRIPE_MOCK_IMAGE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,16 +36,19 @@ POLL_SECONDS = 0.005
 STOP_SECONDS = 8.0  # the postmaster itself kills backends that linger after 5
 
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "dynamic_shared_memory_type": "mmap",
+RACING = {  # how every server of ours is set, wherever it runs
     "max_connections": "200",
     "deadlock_timeout": "20ms",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "log_checkpoints": "off",
+}
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "dynamic_shared_memory_type": "mmap",
+    **RACING,
 }
 
 

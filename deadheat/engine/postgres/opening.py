@@ -1,12 +1,15 @@
-"""From the setting ``postgres`` to a server: embedded, or the one that a DSN names."""
+"""From the setting ``postgres`` to a server: embedded, in a container, or the one that a DSN names."""
 
 from __future__ import annotations
 
+import os
+import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from deadheat.engine.docker import Wanted, open_container
 from deadheat.engine.postgres.dsn import SOURCE, Dsn
-from deadheat.engine.postgres.embedded import open_embedded
+from deadheat.engine.postgres.embedded import RACING, SUPERUSER, open_embedded
 from deadheat.engine.postgres.server import PREFIX, PostgresServer
 from deadheat.errors import PostgresUnavailable, SettingsError, closest
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     Notice = Callable[[str], None]
 
+IMAGE, IMAGE_VARIABLE = "postgres:17", "DEADHEAT_POSTGRES_IMAGE"
 OLDEST = 130000  # the first version that can drop a database which has connections
 _STANDING = """
 select current_setting('server_version') as version,
@@ -42,7 +46,8 @@ async def open_postgres(
     """Give a server for as long as the block lasts.
 
     ``setting``: ``auto`` or ``embedded`` (an own server, in a folder of its own below ``temporary``
-    where its account can get there), or a ``postgresql://`` URL whose host is this machine or in
+    where its account can get there), ``docker`` (an own server in a container of the image that
+    DEADHEAT_POSTGRES_IMAGE names, else `IMAGE`), or a ``postgresql://`` URL whose host is this machine or in
     ``allow_hosts`` and whose role may create databases. ``notice`` is told what a person should know.
     PostgresUnavailable, Refused or SettingsError when there is none to be had.
     """
@@ -56,9 +61,7 @@ def _opening(
     if setting in ("auto", "embedded"):
         return open_embedded(temporary, notice)
     if setting == "docker":
-        raise PostgresUnavailable(
-            "--postgres docker is not there yet. Use --postgres embedded, or the DSN of a server."
-        )
+        return _open_docker(notice)
     if "://" not in setting:
         known = ("auto", "embedded", "docker")
         raise SettingsError(
@@ -66,6 +69,26 @@ def _opening(
             f"(postgresql://user:password@host:port/database).{closest(setting, known)}"
         )
     return _open_foreign(Dsn.parse(setting, allow_hosts=allow_hosts), notice)
+
+
+@asynccontextmanager
+async def _open_docker(notice: Notice) -> AsyncIterator[PostgresServer]:
+    password = secrets.token_hex(16)
+    wanted = Wanted(
+        role="postgres",
+        image=os.environ.get(IMAGE_VARIABLE) or IMAGE,
+        variable=IMAGE_VARIABLE,
+        port=5432,
+        setting="--postgres docker",
+        instead="Without Docker: --postgres embedded, or the DSN of a server.",
+        unavailable=PostgresUnavailable,
+        command=("postgres", *(word for name, value in RACING.items() for word in ("-c", f"{name}={value}"))),
+        password=password,
+    )
+    async with open_container(wanted, notice) as port:
+        dsn = Dsn(user=SUPERUSER, password=password, host="127.0.0.1", port=port)
+        version = await _standing(dsn, notice)
+        yield PostgresServer(dsn, version=version, provisioned=True, origin="docker")
 
 
 @asynccontextmanager

@@ -21,15 +21,15 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 class PostgresServer:
     """A server to create databases on.
 
-    ``describe`` says for people which one ("18.4 embedded", "16.2 at 127.0.0.1:5432");
-    ``provisioned`` that it is ours alone. On a server that is not, every database that we make is
-    called ``deadheat_…`` and no other is ever dropped.
+    ``describe`` says for people which one ("18.4 embedded", "17.2 docker", "16.2 at 127.0.0.1:5432");
+    ``provisioned`` that it is ours alone, and ``origin`` how we came by it. On a server that is not
+    ours, every database that we make is called ``deadheat_…`` and no other is ever dropped.
     """
 
-    def __init__(self, dsn: Dsn, *, version: str, provisioned: bool) -> None:
+    def __init__(self, dsn: Dsn, *, version: str, provisioned: bool, origin: str = "embedded") -> None:
         self.version = version
         self.provisioned = provisioned
-        self.describe = f"{version} embedded" if provisioned else f"{version} at {dsn.where}"
+        self.describe = f"{version} {origin}" if provisioned else f"{version} at {dsn.where}"
         self._dsn = dsn
         self._made: dict[str, None] = {}
 
