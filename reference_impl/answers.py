@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 64 * 1024
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+")
-_PRICE = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_STRIPE_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
 
 class Refusal(Exception):
@@ -106,9 +106,17 @@ def email_of(body: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def session_of(query: Mapping[str, str], name: str = "session_id") -> str:
+    """Give the id of a checkout session; Refusal 400 where it cannot be one."""
+    value = text(query, name)
+    if not _STRIPE_ID.fullmatch(value):
+        raise Refusal(400, "invalid_session", f"{name} is not the id of a session", field=name)
+    return value
+
+
 def price_of(body: Mapping[str, Any], name: str = "priceId") -> str:
     """Give the id of a price; Refusal 400 where it cannot be one."""
     value = text(body, name)
-    if not _PRICE.fullmatch(value):
+    if not _STRIPE_ID.fullmatch(value):
         raise Refusal(400, "invalid_price", f"{name} is not the id of a price", field=name)
     return value

@@ -18,7 +18,8 @@ from reference_impl.accounts import Accounts
 from reference_impl.answers import Refusal
 from reference_impl.auth import Auth
 from reference_impl.checkout import CheckoutService
-from reference_impl.customer_service import CustomerService
+from reference_impl.closing import AccountClosing
+from reference_impl.customer_service import AccountClosed, CustomerService
 from reference_impl.database import Database, DatabaseUnavailable
 from reference_impl.identity import require_own
 from reference_impl.ledger import Ledger
@@ -46,11 +47,9 @@ class Application:
         self.database = database
         self.stripe = stripe
         self.metrics = metrics
-        ledger = Ledger(database)
+        ledger, profiles, sessions = Ledger(database), Profiles(database), CheckoutSessions(database)
         self.accounts = Accounts(database)
-        self.customers = CustomerService(
-            Profiles(database), stripe, metrics, patience_s=settings.stripe_patience_s
-        )
+        self.customers = CustomerService(profiles, stripe, metrics, patience_s=settings.stripe_patience_s)
         self.auth = Auth(
             self.accounts,
             self.customers,
@@ -59,12 +58,13 @@ class Application:
         )
         self.checkouts = CheckoutService(
             self.customers,
-            CheckoutSessions(database),
+            sessions,
             ledger,
             stripe,
             app_url=settings.app_url,
             patience_s=settings.stripe_patience_s,
         )
+        self.closing = AccountClosing(profiles, sessions, self.customers, self.checkouts)
         self.sync = StripeSync(ledger, stripe, metrics, secret=settings.stripe_webhook_secret)
 
     async def create_customer(self, request: Request) -> Response:
@@ -98,6 +98,24 @@ class Application:
             {"sessionId": session.id, "url": session.url, "stripeCustomerId": session.customer}
         )
 
+    async def checkout_done(self, request: Request) -> Response:
+        """``GET /checkout/done?session_id=…``: where Stripe sends the browser after the payment."""
+        session = answers.session_of(request.query_params)
+        done = await self.checkouts.finish(
+            session, lambda user: require_own(request, user, self.settings.session_secret)
+        )
+        return JSONResponse(
+            {"status": done.status, "subscription": done.subscription, "stripeCustomerId": done.customer}
+        )
+
+    async def delete_account(self, request: Request) -> Response:
+        """``POST /api/auth/delete-account {userId, email}``."""
+        body = await answers.read_object(request)
+        user, email = answers.user_id_of(body), answers.email_of(body, "email")
+        await self._admit(request, user, email)
+        await self.closing.close(user)
+        return JSONResponse({"success": True})
+
     async def webhook(self, request: Request) -> Response:
         """``POST /api/stripe/webhook``: the raw body, as it was signed."""
         body = await answers.read_body(request, WEBHOOK_BYTES_MAX)
@@ -130,6 +148,8 @@ ENDPOINTS = (
     ("GET", "/auth/callback", lambda app: app.auth.callback),
     ("POST", "/api/auth/create-customer", lambda app: app.create_customer),
     ("POST", "/api/stripe/checkout", lambda app: app.check_out),
+    ("POST", "/api/auth/delete-account", lambda app: app.delete_account),
+    ("GET", "/checkout/done", lambda app: app.checkout_done),
     ("POST", "/api/stripe/webhook", lambda app: app.webhook),
     ("GET", "/healthz", lambda app: app.health),
     ("GET", "/metrics", lambda app: app.show_metrics),
@@ -147,6 +167,8 @@ def endpoint(path: str, pick: Callable[[Any], Callable[[Request], Awaitable[Resp
             response = await pick(app)(request)
         except Refusal as refusal:
             response = refusal.response()
+        except AccountClosed:
+            response = Refusal(410, "account_closed", "this account has been deleted").response()
         except DatabaseUnavailable:
             response = answers.unavailable("the database does not answer").response()
         app.metrics.count("reference_requests_total", route=path, status=str(response.status_code))

@@ -18,10 +18,10 @@ from reference_impl.answers import Refusal, unavailable
 from reference_impl.database import DatabaseUnavailable
 from reference_impl.logs import CHECKOUT
 from reference_impl.stripe_calls import KeySpent, Refused, StripeTrouble
-from reference_impl.subscriptions import LIVE, read_subscription
+from reference_impl.subscriptions import LIVE, id_of, read_subscription, user_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from reference_impl.customer_service import CustomerService
@@ -38,6 +38,15 @@ class OpenSession:
 
     id: str
     url: str
+    customer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A session that was paid, as its subscription is now."""
+
+    subscription: str
+    status: str
     customer: str
 
 
@@ -81,6 +90,34 @@ class CheckoutService:
             raise unavailable("the checkout cannot be opened now") from error
         raise Refusal(409, "checkout_busy", "the checkout was changed elsewhere at the same moment")
 
+    async def finish(self, session_id: str, admit: Callable[[UUID], None]) -> Finished:
+        """Bring the rows up to date for a browser that comes back from Stripe, before any webhook has.
+
+        ``admit`` raises for a user who may not see this session. Raises Refusal: 404 where there is no
+        such session of ours, 409 ``not_paid`` where it has not been paid, 503.
+        """
+        try:
+            session = await self._retrieve(session_id)
+            user = user_of(session.get("client_reference_id"))
+            if user is None:
+                raise Refusal(404, "unknown_session", "there is no such session")
+            admit(user)
+            subscription = id_of(session.get("subscription"))
+            if session["status"] != "complete" or subscription is None:
+                raise Refusal(409, "not_paid", "this checkout has not been paid")
+            ticket = await self._ledger.draw_ticket()
+            reply = await self._stripe.call(
+                "subscriptions.retrieve",
+                lambda: self._stripe.v1.subscriptions.retrieve_async(subscription),
+            )
+            state = read_subscription(reply.data)
+            await self._ledger.apply(None, ticket, replace(state, user_hint=state.user_hint or user))
+        except (StripeTrouble, DatabaseUnavailable, TimeoutError) as error:
+            logs.warning(CHECKOUT, f"not seen through: {error or 'too slow'}", session=session_id)
+            raise unavailable("your payment is safe; this page is not ready yet") from error
+        logs.info(CHECKOUT, "came back", user=user, subscription=subscription)
+        return Finished(subscription=subscription, status=state.status, customer=state.customer)
+
     async def _turn(self, user: UUID, email: str, price: str, full_name: str | None) -> OpenSession | None:
         """Take one step towards an open session; None when there is another one to take."""
         customer = await self._customer(user, email, full_name)
@@ -98,7 +135,7 @@ class CheckoutService:
         if status == "open" and (seen.customer, seen.price) == (customer, price):
             return OpenSession(id=session["id"], url=session["url"], customer=customer)
         if status == "open":
-            status = await self._expire(session["id"])
+            status = await self.expire(session["id"])
         if status == "complete":
             # Paid: a subscriber is refused; else its subscription has ended and a new one may begin.
             await self._refuse_subscriber(user, customer)
@@ -157,7 +194,7 @@ class CheckoutService:
         if await self._sessions.record(user, seen.generation, session["id"]):
             return session
         # The generation was left before this session was known: nobody has seen it, nobody will.
-        await self._expire(session["id"])
+        await self.expire(session["id"])
         return None
 
     async def _create(self, user: UUID, seen: Checkout) -> Any:
@@ -205,7 +242,7 @@ class CheckoutService:
             raise
         return reply.data
 
-    async def _expire(self, session: str) -> str:
+    async def expire(self, session: str) -> str:
         """Close an open session; gives the status that it ended with."""
         try:
             reply = await self._stripe.call(

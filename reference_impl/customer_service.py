@@ -40,6 +40,10 @@ CACHED_MAX = 10_000
 NAME_PATIENCE_S = 5.0
 
 
+class AccountClosed(Exception):
+    """The user has closed the account: it has no customer, and gets none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerResult:
     """What came of a call. ``error`` says why there is no customer; ``is_new_customer`` that this call
@@ -71,7 +75,8 @@ class CustomerService:
     ) -> CustomerResult:
         """See that the user has a profile and a customer; never raises for trouble of Stripe or Postgres.
 
-        Falls back on the customer that is recorded when Stripe cannot confirm it now.
+        Falls back on the customer that is recorded when Stripe cannot confirm it now. Raises
+        AccountClosed for an account that has been deleted.
         """
         user = _uuid(user_id)
         try:
@@ -87,7 +92,7 @@ class CustomerService:
         """See that the user has a profile and a customer that exists at Stripe.
 
         Raises StripeTrouble or DatabaseUnavailable where that cannot be had now; the next call goes
-        on where this one stopped.
+        on where this one stopped. Raises AccountClosed.
         """
         user = _uuid(user_id)
         await self._profiles.ensure_profile(user, email)
@@ -95,6 +100,8 @@ class CustomerService:
             if round_:
                 await self._stripe.pause(round_)
             profile = await self._read(user)
+            if profile.closed_at is not None:
+                raise AccountClosed
             if profile.stripe_customer_id is not None:
                 if await self.confirm(user, profile.stripe_customer_id):
                     return await self._known(profile, full_name)
@@ -111,12 +118,16 @@ class CustomerService:
     ) -> CustomerResult:
         """Record a customer that was made for the user; another one that is there already stays.
 
-        The one that does not is deleted at Stripe, unless it has a subscription.
+        The one that does not is deleted at Stripe, unless it has a subscription. Raises AccountClosed,
+        with the customer deleted, where the account was closed before it could be recorded.
         """
         user = _uuid(user_id)
         created = await self._profiles.record_customer(user, email, stripe_customer_id, full_name)
         profile = await self._profiles.read(user)
         kept = None if profile is None else profile.stripe_customer_id
+        if profile is not None and profile.closed_at is not None and not created:
+            await self.remove(user, stripe_customer_id)
+            raise AccountClosed
         if kept is None:
             error = "the customer is out of use, or somebody else's"
             return CustomerResult(success=False, profile=profile, error=error)
@@ -153,6 +164,22 @@ class CustomerService:
         self._metrics.count("reference_customers_total", event="retired")
         logs.warning(CUSTOMER_SERVICE, "customer is gone at Stripe", user=user_id, customer=customer)
         return False
+
+    async def remove(self, user_id: UUID, customer: str) -> None:
+        """Delete a customer at Stripe, with all that it is subscribed to, and retire it.
+
+        Raises StripeTrouble where that cannot be done now.
+        """
+        try:
+            await self._stripe.call(
+                "customers.delete", lambda: self._stripe.v1.customers.delete_async(customer)
+            )
+        except Refused as error:
+            if not error.missing:
+                raise
+        await self._profiles.retire_customer(customer, user_id)
+        self._metrics.count("reference_customers_total", event="removed")
+        logs.info(CUSTOMER_SERVICE, "customer deleted", user=user_id, customer=customer)
 
     async def _fall_back(self, user: UUID, error: Exception) -> CustomerResult:
         refused = isinstance(error, Refused) and error.status == 400

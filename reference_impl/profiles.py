@@ -9,6 +9,7 @@ import asyncpg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from reference_impl.database import Database
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A row of ``profiles``. ``customer_attempt`` numbers the idempotency keys of its customer."""
+    """A row of ``profiles``.
+
+    ``customer_attempt`` numbers the idempotency keys of its customer; once ``closed_at`` is set it
+    takes no customer any more.
+    """
 
     id: UUID
     user_id: UUID
@@ -25,6 +30,7 @@ class Profile:
     stripe_customer_id: str | None
     customer_attempt: int
     version: int
+    closed_at: datetime | None = None
 
 
 class Profiles:
@@ -96,6 +102,11 @@ class Profiles:
     async def retire_customer(self, customer: str, user_id: UUID) -> None:
         """Take a customer out of use that is gone at Stripe; its profile is left without one."""
         await self._db.value("select retire_customer($1, $2)", customer, user_id)
+
+    async def close(self, user_id: UUID) -> str | None:
+        """Close the user's account for good; gives the customer that it had."""
+        customer: str | None = await self._db.value("select close_account($1)", user_id)
+        return customer
 
     async def drop_loser(self, customer: str, user_id: UUID) -> bool:
         """Take a customer out of use that could not be recorded; False where a profile names it."""

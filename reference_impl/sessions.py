@@ -68,19 +68,18 @@ class CheckoutSessions:
         )
 
     async def record(self, user_id: UUID, generation: int, session: str) -> bool:
-        """Record the session of a generation; False where the generation has been left meanwhile."""
-        found = await self._db.value(
-            """
-            update checkout_sessions set stripe_session_id = $3
-            where user_id = $1 and generation = $2
-                and (stripe_session_id is null or stripe_session_id = $3)
-            returning true
-            """,
-            user_id,
-            generation,
-            session,
+        """Record the session of a generation.
+
+        False where the generation has been left meanwhile, or the account has been closed.
+        """
+        return bool(await self._db.value("select record_session($1, $2, $3)", user_id, generation, session))
+
+    async def recorded(self, user_id: UUID) -> str | None:
+        """Give the session that the user may have been shown; None where there is none."""
+        session: str | None = await self._db.value(
+            "select stripe_session_id from checkout_sessions where user_id = $1", user_id
         )
-        return bool(found)
+        return session
 
     async def leave(self, user_id: UUID, seen: Checkout, customer: str, price: str) -> None:
         """Leave the generation that was seen, for a new one; nothing where it has moved meanwhile."""

@@ -3,7 +3,7 @@
 from deadheat import Program, World, scenario
 
 
-@scenario(needs=("register", "confirm", "create-customer"))
+@scenario(needs=("register", "confirm", "create-customer"), races=("confirm", "create-customer"))
 def new_signup(world: World) -> Program:
     """A new person confirms their mail while the page asks for their customer."""
     ada = world.user()
@@ -13,7 +13,7 @@ def new_signup(world: World) -> Program:
     )
 
 
-@scenario(needs=("sign-up", "check-out"))
+@scenario(needs=("sign-up", "check-out"), races=("check-out", "check-out"))
 def existing_checkout(world: World) -> Program:
     """Somebody who has a customer checks out twice: no new customer is made."""
     ada = world.user()
@@ -23,14 +23,14 @@ def existing_checkout(world: World) -> Program:
     )
 
 
-@scenario(needs=("check-out", "create-customer"))
+@scenario(needs=("check-out", "create-customer"), races=("check-out", "create-customer"))
 def direct_checkout(world: World) -> Program:
     """Somebody without a customer goes straight to checkout while another page asks for theirs."""
     ada = world.user()
     return Program(race=[[ada.do("check-out"), ada.pay()], [ada.do("create-customer")]])
 
 
-@scenario(needs=("sign-up", "check-out", "create-customer"))
+@scenario(needs=("sign-up", "check-out", "create-customer"), races=("deliveries", "create-customer"))
 def webhook_after_payment(world: World) -> Program:
     """The events of a payment arrive, twice, while the person comes back to the page."""
     ada = world.user()

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadheat.history import Plane
-from deadheat.invariants.case import called, listed, row_of
+from deadheat.invariants.case import DELETE_ACCOUNT, called, listed, row_of
 from deadheat.invariants.invariant import Invariant
 from deadheat.invariants.settled import Evidence
-from deadheat.invariants.stripe_json import is_live_customer
+from deadheat.invariants.stripe_json import LIVE, is_live_customer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,9 @@ def setup_complete(case: Case) -> Iterator[Evidence]:
         person = case.person(answer.user_id)
         ids = set(person.ids) if person else {answer.user_id}
         if answer.success:
+            if person and case.has_left(person):
+                yield from _left_behind(case, answer, person)
+                continue
             yield from _by_the_answer(case, answer, person)
             if answer.promises_customer or answer.operation in PROMISE_A_PROFILE:
                 yield from _by_the_rows(case, answer, person)
@@ -61,6 +64,24 @@ def _by_the_answer(case: Case, answer: Answer, person: Person | None) -> Iterato
         objects=(answer.customer,) if answer.customer else (),
         steps=(answer.seq,),
     )
+
+
+def _left_behind(case: Case, answer: Answer, person: Person) -> Iterator[Evidence]:
+    """Judge an account that was deleted: nothing may be left at Stripe that could be billed."""
+    if answer.operation != DELETE_ACCOUNT:
+        return
+    customers = [c for c in case.live_customers() if (o := case.owner(c)) and o.person == person]
+    live = [s for s in case.settled.stripe.subscriptions if s.get("status") in LIVE]
+    subscriptions = [str(s["id"]) for s in live if case.holder(s) == person]
+    if customers or subscriptions:
+        left = (*(f"customer {c}" for c in customers), *(f"live subscription {s}" for s in subscriptions))
+        yield Evidence(
+            says=f"{_let(answer, person)} The account is deleted, and Stripe still holds {listed(left)} "
+            "of theirs.",
+            user_id=person.ids[-1],
+            objects=(*customers, *subscriptions),
+            steps=(*case.made_in(*customers, *subscriptions), answer.seq),
+        )
 
 
 def _by_the_rows(case: Case, answer: Answer, person: Person | None) -> Iterator[Evidence]:
@@ -149,7 +170,8 @@ INVARIANTS = (
     Invariant(
         id="setup-complete",
         holds_when="every operation answered with success left what it promises: a profile row naming a "
-        "Stripe customer that exists; a sign-up that could not gave no session",
+        "Stripe customer that exists; a sign-up that could not gave no session; a deleted account left "
+        "nothing live at Stripe",
         check=setup_complete,
         needs=("customers",),
     ),

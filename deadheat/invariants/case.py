@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Row = CustomerRow | SubscriptionRow | EffectRow
 
+DELETE_ACCOUNT = "delete-account"
+"""The operation that ends what others promised: whose account is deleted is owed no row any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -49,6 +52,13 @@ class Case:
     def person(self, user_id: str) -> Person | None:
         """Give the person with that id."""
         return person_of(user_id, self.settled.people)
+
+    def has_left(self, person: Person) -> bool:
+        """Say whether a person deleted their account, and was told so."""
+        answers = self.settled.answers
+        return any(
+            a.operation == DELETE_ACCOUNT and a.success and self.person(a.user_id) == person for a in answers
+        )
 
     def profiles_of(self, person: Person) -> tuple[CustomerRow, ...]:
         """Give a person's profile rows, under any of their ids."""

@@ -67,14 +67,16 @@ def _owed(case: Case, subscription: Json) -> bool:
 
     It owes none to somebody it cannot know (no owner; no profile and no operation that ever
     succeeded: the event may be kept until they appear), to a payment never made, or to an ended
-    subscription whose row a later one took.
+    subscription whose row a later one took, or whose account was deleted.
     """
     person = case.holder(subscription)
     if person is None or not _has_met(case, person):
         return False
     if subscription.get("status") in ("incomplete", "incomplete_expired"):
         return False
-    return subscription.get("status") in LIVE or not superseded(case, subscription)
+    if subscription.get("status") in LIVE:
+        return True
+    return not case.has_left(person) and not superseded(case, subscription)
 
 
 def _has_met(case: Case, person: Person) -> bool:

@@ -78,6 +78,8 @@ def paid_is_known(case: Case) -> Iterator[Evidence]:
         if customer in case.settled.stripe.strangers:
             continue  # nobody of the target's: it owes no row
         person = case.holder(subscription)
+        if person and not live and case.has_left(person):
+            continue
         profiles = case.profiles_of(person) if person else ()
         missing = [] if name in rows else ["no subscription row names it"]
         if person and customer not in {row.stripe_customer_id for row in profiles}:

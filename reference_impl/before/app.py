@@ -6,6 +6,7 @@ What is wrong with it, and stays wrong on purpose:
 - look first, act later: two at once both find nothing, and both create;
 - check-out answers first and writes its rows afterwards, in the background;
 - the webhook that finds no row is logged, acknowledged and lost; the payload is taken for the state;
+- deleting an account deletes what is there at that moment, and what is under way makes it anew;
 - the customer is known from ``subscriptions`` only, and no table has a constraint.
 """
 
@@ -130,6 +131,31 @@ class Before:
             {"sessionId": session.id, "url": session.url, "stripeCustomerId": customer},
             background=BackgroundTask(self._after_check_out, user, email, full_name, customer),
         )
+
+    async def checkout_done(self, request: Request) -> Response:
+        """``GET /checkout/done?session_id=…``: does the webhook's work if it has not been."""
+        session = await self.stripe.checkout.sessions.retrieve_async(request.query_params["session_id"])
+        if session.status != "complete" or session.subscription is None:
+            raise Refusal(409, "not_paid", "this checkout has not been paid")
+        subscription, customer = str(session.subscription), str(session.customer)
+        known = await self.pool.fetchval(
+            "select id from subscriptions where stripe_subscription_id = $1", subscription
+        )
+        if known is None:
+            await self._apply(customer, subscription, None, session.created)
+        return JSONResponse({"status": "active", "subscription": subscription, "stripeCustomerId": customer})
+
+    async def delete_account(self, request: Request) -> Response:
+        """``POST /api/auth/delete-account``: deletes what it finds at that moment."""
+        body = await answers.read_object(request)
+        user = answers.user_id_of(body)
+        require_own(request, user, self.settings.session_secret)
+        customer = await self._customer(user)
+        if customer is not None:
+            await self.stripe.customers.delete_async(customer)
+        await self.pool.execute("delete from subscriptions where user_id = $1", user)
+        await self.pool.execute("delete from profiles where user_id = $1", user)
+        return JSONResponse({"success": True})
 
     async def webhook(self, request: Request) -> Response:
         """``POST /api/stripe/webhook``: the payload is the state, if there is a row to put it in."""
@@ -304,6 +330,8 @@ app = Starlette(
         Route("/auth/callback", endpoint("callback"), methods=["GET"]),
         Route("/api/auth/create-customer", endpoint("create_customer"), methods=["POST"]),
         Route("/api/stripe/checkout", endpoint("check_out"), methods=["POST"]),
+        Route("/api/auth/delete-account", endpoint("delete_account"), methods=["POST"]),
+        Route("/checkout/done", endpoint("checkout_done"), methods=["GET"]),
         Route("/api/stripe/webhook", endpoint("webhook"), methods=["POST"]),
         Route("/healthz", endpoint("health"), methods=["GET"]),
     ],
