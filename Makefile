@@ -11,7 +11,7 @@ export PYTHONNOUSERSITE = 1
 export PIP_USER = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help race test lint clean environment environment-dev stripe-mock
+.PHONY: help race soak test lint clean environment environment-dev environment-soak stripe-mock
 
 # stripe-mock, where `make` put it there and the user named none.
 WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK+set}" ]; then \
@@ -20,12 +20,17 @@ WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK
 help:
 	@echo 'make race    race the reference implementation; TARGET=before, a settings file or a URL'
 	@echo '             races that instead, and ARGS="…" is passed on to `deadheat run`'
+	@echo 'make soak    load by locust for a minute, and the invariants over all that it made; TARGET="…"'
+	@echo '             as above, and ARGS="…" is passed on to `deadheat soak`'
 	@echo 'make test    lint, types, layering and every test; ARGS="…" is passed on to pytest'
 	@echo 'make lint    only what the code base says of itself: lint, types, layering, house rules'
 	@echo 'make clean   remove .venv, .tools and caches; what runs found, in .deadheat, stays'
 
 race: environment stripe-mock
 	@$(WITH_STRIPE_MOCK); exec .venv/bin/deadheat run $(if $(TARGET),--target "$$TARGET") $(ARGS)
+
+soak: environment-soak stripe-mock
+	@$(WITH_STRIPE_MOCK); exec .venv/bin/deadheat soak $(if $(TARGET),--target "$$TARGET") $(ARGS)
 
 test: environment-dev stripe-mock
 	@$(WITH_STRIPE_MOCK); exec .venv/bin/python -m pytest $(ARGS)
@@ -38,6 +43,9 @@ environment:
 
 environment-dev:
 	@sh .ci/environment dev
+
+environment-soak:
+	@sh .ci/environment soak
 
 stripe-mock:
 	@[ -n "$${DEADHEAT_STRIPE_MOCK+set}" ] || sh .ci/stripe-mock

@@ -1,0 +1,102 @@
+"""The load's side of a soak, without I/O: operations as calls to make, answers as lines to send.
+
+It runs inside locust, so it imports nothing that does I/O by itself. `perform` is a generator: it
+gives one `Exchange` after the other, is sent the answer of each, and ends with what the desk is to
+be told. Who drives it (gevent in the locustfile, a plain loop in tests) does the HTTP. The rules are
+those of `deadheat.engine.caller`: cookies are kept per person and shared by their tabs, redirects
+are answers, the first call that is no success ends the operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from deadheat.engine.places import HttpAnswer, look_up
+from deadheat.engine.soak.wire import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from deadheat.engine.cast import Part
+    from deadheat.settings import OperationSettings, Request
+
+BODY_KEPT_MAX = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One HTTP call to make. ``label`` names it in statistics; ``expected`` are no failures."""
+
+    method: str
+    path: str
+    label: str
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    expected: frozenset[int] = frozenset()
+
+
+def perform(
+    operation: OperationSettings, part: Part, tab: str, *, in_race: bool
+) -> Generator[Exchange, HttpAnswer | None, Answered]:
+    """Do an operation for a person in one of their tabs; an answer that never came is None.
+
+    SettingsError for a placeholder without a value: a link that an earlier call did not give.
+    """
+    success, gave_session = False, False
+    answer: HttpAnswer | None = None
+    for call in operation.calls:
+        answer = yield _exchange(operation, call, part, tab)
+        success = answer is not None and answer.status in call.success
+        if answer is not None:
+            part.cookies.update(answer.cookies())
+            gave_session |= bool(operation.session and look_up(operation.session, answer))
+            if success:
+                _capture(call, answer, part, tab)
+        if not success:
+            break
+    if answer is not None and success and operation.checkout_session:
+        session = look_up(operation.checkout_session, answer)
+        if session:
+            part.given_session(tab, session)
+    status = answer.status if answer else None
+    named = look_up(operation.customer, answer) if operation.customer and answer and success else None
+    return Answered(
+        person=part.user.id,
+        tab=tab,
+        operation=operation.name,
+        user_id=part.id,
+        status=status,
+        success=success,
+        refused=status in operation.refusals,
+        promises_customer=operation.customer is not None,
+        customer=named,
+        session=gave_session,
+        in_race=in_race,
+        body="" if success or answer is None else answer.body[:BODY_KEPT_MAX].decode("utf-8", "replace"),
+    )
+
+
+def _exchange(operation: OperationSettings, call: Request, part: Part, tab: str) -> Exchange:
+    values = part.values(tab)
+    cookie = "; ".join(f"{name}={value}" for name, value in part.cookies.items())
+    return Exchange(
+        method=call.method,
+        path=values.fill(call.path),
+        label=f"{operation.name}: {call.method} {call.path}",
+        json=values.fill(call.json) if call.json is not None else None,
+        headers={"Cookie": cookie} if cookie else {},
+        expected=frozenset((*call.success, *operation.refusals)),
+    )
+
+
+def _capture(call: Request, answer: HttpAnswer, part: Part, tab: str) -> None:
+    for name, place in call.capture.items():
+        value = look_up(place, answer)
+        if value is None:
+            continue
+        if name == "user.id":
+            part.named_by_target(value)
+            part.shared["user.id"] = value
+        else:
+            part.values(tab).capture(name, value)
