@@ -1,0 +1,127 @@
+"""What the settings say before anything is started: placeholders, invariants, scenarios."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from deadheat.bundled import bundled
+from deadheat.engine.command import placeholders
+from deadheat.engine.discover import discover, lacking
+from deadheat.errors import SetupError
+from deadheat.invariants.judge import BUILT_IN, why_not
+from deadheat.invariants.settled import Settled, Tables
+from deadheat.settings.target import OF_THE_USER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from deadheat.engine.doctor.check import Page
+    from deadheat.settings import OperationSettings, Settings, TargetSettings
+
+
+def examine_plans(page: Page, settings: Settings) -> None:
+    """Say which invariants will not be checked, and which scenarios will be skipped, and why."""
+    _examine_invariants(page, settings)
+    _examine_scenarios(page, settings)
+
+
+def provided(operation: OperationSettings, operations: Mapping[str, OperationSettings]) -> tuple[str, ...]:
+    """Give the operations that one user has to do before this one, so that its placeholders are filled.
+
+    In order, this one left out. SetupError when only the operation itself, or one that waits for it,
+    would give the value.
+    """
+    order: dict[str, None] = {}
+    _provide(operation, operations, order, waiting=())
+    return tuple(order)
+
+
+def _provide(
+    operation: OperationSettings,
+    operations: Mapping[str, OperationSettings],
+    order: dict[str, None],
+    waiting: tuple[str, ...],
+) -> None:
+    waiting = (*waiting, operation.name)
+    for name in missing(operation):
+        givers = [o for o in operations.values() if any(name in call.capture for call in o.calls)]
+        free = [giver for giver in givers if giver.name not in waiting]
+        if not free:
+            raise SetupError(
+                f"{{{name}}} is captured only by {operation.name} itself, too late, or by what waits for it"
+            )
+        if any(giver.name in order for giver in free):
+            continue
+        _provide(free[0], operations, order, waiting)
+        order[free[0].name] = None
+
+
+def missing(operation: OperationSettings) -> tuple[str, ...]:
+    """Give the placeholders of an operation that neither the user nor its own earlier calls fill."""
+    known = set(OF_THE_USER)
+    found: dict[str, None] = {}
+    for call in operation.calls:
+        for text in (call.path, *_strings(call.json)):
+            found.update(dict.fromkeys(sorted(placeholders(text) - known)))
+        known.update(call.capture)
+    return tuple(found)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+
+
+def unchecked(settings: Settings) -> dict[str, str]:
+    """Give the invariants that no run of these settings can check, each with the reason."""
+    target = settings.target
+    tables = Tables(**dict.fromkeys(target.tables, ()))
+    nothing = Settled(people=(), before_again=tables, webhooks=target.webhook is not None)
+    reasons = {
+        invariant.id: why_not(replace(invariant, moot=None), nothing, settings.invariants)
+        for invariant in BUILT_IN
+    }
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _examine_invariants(page: Page, settings: Settings) -> None:
+    reasons = unchecked(settings)
+    page.ok("invariants", f"{len(BUILT_IN) - len(reasons)} of {len(BUILT_IN)} will be checked")
+    for name, reason in reasons.items():
+        page.warn(f"invariant {name}", f"will not be checked: {reason}", _remedy(reason))
+
+
+def _remedy(reason: str) -> str:
+    if "target.tables" in reason:
+        return "Map the relation by a query, if your schema has it."
+    if "target.webhook" in reason:
+        return "Say where the target takes Stripe's events."
+    return ""
+
+
+def _examine_scenarios(page: Page, settings: Settings) -> None:
+    try:
+        found = discover(settings.scenarios or [bundled("scenarios")])
+    except SetupError as error:
+        page.fail("scenarios", str(error))
+        return
+    skipped = {name: lack for name, made in found.items() if (lack := lacking(made, settings.target))}
+    summary = f"{len(found) - len(skipped)} of {len(found)} can be raced"
+    if len(found) == len(skipped):
+        page.fail("scenarios", summary, _operations_hint(settings.target))
+    else:
+        page.ok("scenarios", summary)
+    for name, lack in skipped.items():
+        page.warn(f"scenario {name}", f"would be skipped: the target does not offer {', '.join(lack)}")
+
+
+def _operations_hint(target: TargetSettings) -> str:
+    offered = ", ".join(target.operations) or "nothing"
+    return f"Describe operations in [target.operations]; it offers {offered}."

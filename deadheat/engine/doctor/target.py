@@ -1,0 +1,104 @@
+"""The target once it is up: its webhook and its mapped queries."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from deadheat.engine.courier import Courier
+from deadheat.engine.tables import COLUMNS, Database
+from deadheat.errors import DeadheatError
+from deadheat.history import Plane, Recorder, StepKind
+from deadheat.schedule import Serial
+from deadheat.stripe_sim import PRODUCT, Endpoint, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from deadheat.engine.deployment import Deployment
+    from deadheat.engine.doctor.check import Page
+    from deadheat.engine.doctor.operations import Tried
+    from deadheat.invariants.settled import Delivered
+    from deadheat.program import Forgery
+
+EVENT_TYPE = "deadheat.doctor"  # no application acts on it
+FORGERIES: tuple[Forgery, ...] = ("unsigned", "badly-signed", "stale")
+BODY_SHOWN = 200
+
+
+async def examine_webhook(page: Page, deployment: Deployment) -> None:
+    """Send a signed event of a type that nobody knows, and the same unsigned, badly signed and stale."""
+    webhook = deployment.settings.target.webhook
+    if webhook is None:
+        page.warn("webhook", "there is no [target.webhook]: no event is delivered, and none is checked")
+        return
+    account = deployment.account
+    endpoint = Endpoint(
+        url=deployment.endpoint.url, secret=deployment.endpoint.secret, api_version=webhook.api_version
+    )
+    outbox, recorder = Outbox(account, endpoint), Recorder(0)
+    product = account.ledger.find("product", PRODUCT)
+    assert product is not None  # every account has it
+    account.ledger.begin(None)
+    event_id = account.ledger.emit(EVENT_TYPE, product).id
+    courier = Courier(deployment.client, webhook.path, outbox, recorder, Serial(0))
+    now = int(time.time())
+    delivered = await courier.deliver(outbox.attempt(event_id, now=now), "stripe", "race")
+    said = f"a signed {EVENT_TYPE} at {webhook.path} was answered {delivered.status or 'not at all'}"
+    if delivered.status is None or delivered.status == 404:
+        page.fail("webhook", said, "Correct [target.webhook] path.")
+        return
+    if not _taken(delivered):
+        page.warn(
+            "webhook",
+            f"{said}: {_body(recorder) or 'no body'}",
+            "Does the target verify with {stripe.webhook-secret}? Stripe asks for 2xx for unknown types too.",
+        )
+        page.warn("webhook forgeries", "not told apart, as the true event was refused as well")
+        return
+    page.ok("webhook", said)
+    for kind in FORGERIES:
+        forged = await courier.forge(event_id, kind, "race")
+        name, told = f"webhook, {kind}", f"answered {forged.status or 'not at all'}"
+        if _taken(forged):
+            page.warn(name, f"{told}: it was not refused", "bad-webhook-refused will be violated.")
+        else:
+            page.ok(name, f"{told}: refused")
+
+
+def _taken(delivered: Delivered) -> bool:
+    return delivered.status is not None and 200 <= delivered.status <= 299
+
+
+def _body(recorder: Recorder) -> str:
+    answers = [s for s in recorder.history().of(Plane.WEBHOOK) if s.kind is StepKind.ANSWER]
+    return str(answers[-1].data["body"])[:BODY_SHOWN]
+
+
+async def examine_tables(
+    page: Page, deployment: Deployment, tables: Mapping[str, str], tried: list[Tried]
+) -> None:
+    """Run each mapped query for the users of the operations that were done."""
+    assert deployment.database is not None  # a deployment has a connection, mapped queries or not
+    connection = deployment.database.connection
+    users = [user_id for one in tried for user_id in one.part.ids]
+    named = [one for one in tried if one.answer.success and one.answer.customer]
+    for name, sql in tables.items():
+        try:
+            database = await Database.of(connection, {name: sql})
+            read = await database.read(users)
+        except (DeadheatError, asyncpg.PostgresError) as error:
+            page.fail(f"table {name}", str(error), f"Correct [target.tables] {name}.")
+            continue
+        rows = getattr(read, name) or ()
+        seen = f"gives {', '.join(COLUMNS[name])}; {len(rows)} rows for the {len(tried)} users tried"
+        if name == "customers" and named and not rows:
+            page.warn(
+                f"table {name}",
+                f"{seen}, though {', '.join(one.operation.name for one in named)} named customers",
+                'Is user_id the id that the target gives? Capture it: capture = { "user.id" = "$.…" }.',
+            )
+        else:
+            page.ok(f"table {name}", seen)
