@@ -10,11 +10,12 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deadheat.engine.caller import http_client
 from deadheat.engine.postgres import open_postgres
+from deadheat.engine.quiet import Habits
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
@@ -99,6 +100,7 @@ class Deployment:
     endpoint: Endpoint
     webhook_path: str
     database: Database | None
+    habits: Habits = field(default_factory=Habits)
 
     def check_alive(self) -> None:
         """Raise TargetLost when the target's process is gone, Trouble when our simulator failed."""

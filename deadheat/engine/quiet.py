@@ -3,13 +3,17 @@
 Work may go on after an answer (a background task, a promise that nobody awaits). What of it we can
 see is a Stripe call in flight, a step, and a session that runs a statement or holds a transaction
 open. The target is at rest when none of these was seen for the quiet period.
+
+Most targets do nothing after they have answered, and waiting for it would be most of a run. So each
+deployment is watched: when nothing was ever seen in its first `LEARNING` waits, later ones are brief;
+the first work that is seen after all makes them long again, for good.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deadheat.errors import Trouble
@@ -20,8 +24,22 @@ if TYPE_CHECKING:
     from deadheat.history import Recorder
 
 QUIET_MS = 50
-POLL_MS = 8
+BRIEF_MS = 10
+POLL_MS = 5
+LEARNING = 20
 REST_SECONDS_MAX = 15.0
+
+
+@dataclass(slots=True)
+class Habits:
+    """What a target has been seen to do once it had answered, over all runs at a deployment."""
+
+    waits: int = 0
+    works_on: bool = False
+
+    def quiet_ms(self) -> float:
+        """Give how long to wait for more, in milliseconds."""
+        return QUIET_MS if self.works_on or self.waits < LEARNING else BRIEF_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,7 @@ class Quiet:
     gate: RunGate
     recorder: Recorder
     database: Database | None
+    habits: Habits = field(default_factory=Habits)
 
     async def reached(self) -> None:
         """Wait until the target is at rest; Trouble when it never is."""
@@ -40,8 +59,10 @@ class Quiet:
             busy = await self.database.busy() if self.database else 0
             now = time.perf_counter()
             if busy or self.gate.in_flight or len(self.recorder) != steps:
+                self.habits.works_on = True
                 calm_since, steps = now, len(self.recorder)
-            elif (now - calm_since) * 1000 >= QUIET_MS:
+            elif (now - calm_since) * 1000 >= self.habits.quiet_ms():
+                self.habits.waits += 1
                 return
             if now - began > REST_SECONDS_MAX:
                 raise Trouble(

@@ -115,7 +115,7 @@ class Run:
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
         self.courier = Courier(deployment.client, deployment.webhook_path, self.outbox, recorder, strategy)
         self.caller = Caller(deployment.client, recorder)
-        self.quiet = Quiet(self.gate, recorder, deployment.database)
+        self.quiet = Quiet(self.gate, recorder, deployment.database, deployment.habits)
         self.answers: list[Answer] = []
         self.racing: set[str] = set()  # actors whose operations are not all done
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from deadheat.engine.quiet import Habits
 from deadheat.engine.run import Ran, run_program
 from deadheat.history import StepKind
 from deadheat.schedule import make_strategy
@@ -49,6 +50,7 @@ class Stage:
     webhook_path: str = "/hook"
     database: Any = None
     troubled: Exception | None = None
+    habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
         self.server = SimpleNamespace(gate=None, failure=None)
