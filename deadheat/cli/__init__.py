@@ -8,8 +8,10 @@ from __future__ import annotations
 import click
 
 import deadheat
+from deadheat.cli.doctor import doctor
 from deadheat.cli.run import run
 from deadheat.cli.serve import serve
+from deadheat.cli.soak import soak
 
 __all__ = ["main"]
 
@@ -20,5 +22,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (run, serve):
+for command in (doctor, run, serve, soak):
     main.add_command(command)

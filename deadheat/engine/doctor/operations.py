@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from deadheat.engine.acts import Acts
 from deadheat.engine.caller import Caller
 from deadheat.engine.cast import Cast
 from deadheat.engine.doctor.plans import provided
@@ -133,13 +134,14 @@ class Trials:
         recorder, cast = Recorder(0), Cast([user], MONTHLY)
         gate = RunGate(deployment.account, cast, recorder, Serial(0))
         caller, quiet = Caller(deployment.client, recorder), Quiet(gate, recorder, deployment.database)
+        acts = Acts(deployment.account, cast, deployment.account.mark())
         deployment.account.begin_run(int(time.time()))
         deployment.server.gate = gate
         for name in before:
             if name != PAY:
                 await caller.do(self.operations[name], cast[user], "A", in_race=False)
-            elif (session := cast[user].last_session) is not None:
-                deployment.account.complete_session(session)
+            else:
+                acts.do(user.pay(), "A")
             await quiet.reached()
         begun = len(recorder)
         answer = await caller.do(operation, cast[user], "A", in_race=False)

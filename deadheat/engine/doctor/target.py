@@ -93,7 +93,7 @@ async def examine_tables(
             page.fail(f"table {name}", str(error), f"Correct [target.tables] {name}.")
             continue
         rows = getattr(read, name) or ()
-        seen = f"gives {', '.join(COLUMNS[name])}; {len(rows)} rows for the {len(tried)} users tried"
+        seen = f"gives {', '.join(COLUMNS[name])}; rows for the {len(tried)} users tried: {len(rows)}"
         if name == "customers" and named and not rows:
             page.warn(
                 f"table {name}",
