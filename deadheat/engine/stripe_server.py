@@ -127,18 +127,19 @@ class StripeServer:
     async def _serve(self, request: ApiRequest) -> ApiResponse | None:
         """Take one call through its three crossings; None closes the connection without an answer."""
         call = self.account.parse(request)
+        gate = self.gate  # one and the same for the whole call, whatever begins meanwhile
         try:
             self._watch_for_live_key(request)
+            await gate.hold(StepKind.RECEIVED, call)
             await self._ask_mock(call)
-            await self.gate.hold(StepKind.RECEIVED, call)
             self.account.received(call)
-            self.gate.crossed(StepKind.RECEIVED, call)
-            await self.gate.hold(StepKind.EFFECT, call)
+            gate.crossed(StepKind.RECEIVED, call)
+            await gate.hold(StepKind.EFFECT, call)
             self.account.effect(call)
-            self.gate.crossed(StepKind.EFFECT, call)
-            await self.gate.hold(StepKind.RESPONSE, call)
+            gate.crossed(StepKind.EFFECT, call)
+            await gate.hold(StepKind.RESPONSE, call)
             response = self.account.response(call)
-            self.gate.crossed(StepKind.RESPONSE, call)
+            gate.crossed(StepKind.RESPONSE, call)
         except asyncio.CancelledError:
             self.account.abandon(call)
             raise

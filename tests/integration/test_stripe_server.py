@@ -98,6 +98,8 @@ def test_a_key_is_in_use_while_its_call_is_held() -> None:
             assert conflict.value.json_body is not None
             assert conflict.value.json_body["error"]["code"] == "idempotency_key_in_use"
             gate.let_go(StepKind.EFFECT, "a@b.c")
+            await gate.until_held(StepKind.RESPONSE, "a@b.c")
+            gate.let_go(StepKind.RESPONSE, "a@b.c")
             again = await first
             replayed = await v1.customers.create_async({"email": "a@b.c"}, {"idempotency_key": "k"})
             assert replayed.id == again.id
