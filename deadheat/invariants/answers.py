@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deadheat.history import Plane
 from deadheat.invariants.case import DELETE_ACCOUNT, called, listed, row_of
 from deadheat.invariants.invariant import Invariant
 from deadheat.invariants.settled import Evidence
@@ -108,7 +107,7 @@ def _by_the_rows(case: Case, answer: Answer, person: Person | None) -> Iterator[
 def answers_agree(case: Case) -> Iterator[Evidence]:
     """Judge answers-agree: among the answers, and with the settled profile where one names a customer."""
     for person in case.settled.people:
-        naming = [a for a in case.settled.answers if a.customer and case.person(a.user_id) == person]
+        naming = [a for a in case.answers_to(person) if a.customer]
         named = list(dict.fromkeys(a.customer for a in naming if a.customer))
         rows = case.profiles_of(person)
         kept = [row.stripe_customer_id for row in rows if row.stripe_customer_id]
@@ -148,13 +147,12 @@ def no_server_error(case: Case) -> Iterator[Evidence]:
 
 def _errors_before(case: Case, answer: Answer) -> list[tuple[int, str]]:
     """Give the SQLSTATEs that the actor's operation met, by step, since its previous answer."""
+    errors = [error for error in case.index.sql_errors.get(answer.actor, ()) if error[0] < answer.seq]
+    if not errors:
+        return []
     earlier = [a.seq for a in case.settled.answers if a.actor == answer.actor and a.seq < answer.seq]
     begin = max(earlier, default=0)
-    return [
-        (step.seq, str(step.data["sqlstate"]))
-        for step in case.settled.history.of(Plane.SQL)
-        if step.actor == answer.actor and begin < step.seq < answer.seq and step.data.get("sqlstate")
-    ]
+    return [error for error in errors if error[0] > begin]
 
 
 def _let(answer: Answer, person: Person | None) -> str:

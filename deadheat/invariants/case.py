@@ -6,25 +6,23 @@ person counts by all the ids that the target knew them by, so rows under an olde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from deadheat.history import Plane, StepKind
-from deadheat.invariants.ownership import Owner, owner_of, owner_of_subscription, person_of
+from deadheat.invariants.index import Index
+from deadheat.invariants.ownership import Owner, owner_of, owner_of_subscription
 from deadheat.invariants.policies import NAMES_ALIKE, status_names
 from deadheat.invariants.settled import CustomerRow, EffectRow, Settled, SubscriptionRow
 from deadheat.invariants.stripe_json import (
     LIVE,
-    charged,
     id_of,
     is_live_customer,
-    refunded,
-    subscription_of,
 )
 
 if TYPE_CHECKING:
-    from deadheat.invariants.settled import Json, Person
+    from collections.abc import Mapping
+
+    from deadheat.invariants.settled import Answer, Json, Person
 
 Row = CustomerRow | SubscriptionRow | EffectRow
 
@@ -38,6 +36,11 @@ class Case:
 
     settled: Settled
     settings: Mapping[str, str] = field(default_factory=dict)
+    index: Index = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Prepare the look-ups; each is made when it is first asked for."""
+        object.__setattr__(self, "index", Index(self.settled))
 
     @property
     def profiles(self) -> tuple[CustomerRow, ...]:
@@ -51,30 +54,31 @@ class Case:
 
     def person(self, user_id: str) -> Person | None:
         """Give the person with that id."""
-        return person_of(user_id, self.settled.people)
+        return self.index.person(user_id)
 
     def has_left(self, person: Person) -> bool:
         """Say whether a person deleted their account, and was told so."""
-        answers = self.settled.answers
-        return any(
-            a.operation == DELETE_ACCOUNT and a.success and self.person(a.user_id) == person for a in answers
-        )
+        return any(a.operation == DELETE_ACCOUNT and a.success for a in self.answers_to(person))
+
+    def answers_to(self, person: Person) -> tuple[Answer, ...]:
+        """Give what a person was answered, under any of their ids."""
+        return tuple(self.index.answers.get(person, ()))
 
     def profiles_of(self, person: Person) -> tuple[CustomerRow, ...]:
         """Give a person's profile rows, under any of their ids."""
-        return tuple(row for row in self.profiles if self.person(row.user_id) == person)
+        return tuple(self.index.profiles.get(person, ()))
 
     def subscription_rows_of(self, person: Person) -> tuple[SubscriptionRow, ...]:
         """Give a person's subscription rows, under any of their ids."""
-        return tuple(row for row in self.subscription_rows if self.person(row.user_id) == person)
+        return tuple(self.index.subscription_rows.get(person, ()))
 
     def customer(self, customer_id: str) -> Json | None:
         """Give a Stripe customer of the run; None for one that Stripe never made."""
-        return next((c for c in self.settled.stripe.customers if c.get("id") == customer_id), None)
+        return self.index.customers.get(customer_id)
 
     def subscription(self, subscription_id: str) -> Json | None:
         """Give a Stripe subscription of the run."""
-        return next((s for s in self.settled.stripe.subscriptions if s.get("id") == subscription_id), None)
+        return self.index.subscriptions.get(subscription_id)
 
     def live_customers(self) -> tuple[str, ...]:
         """Give the ids of the customers that Stripe holds and has not deleted."""
@@ -82,24 +86,23 @@ class Case:
 
     def owner(self, customer_id: str) -> Owner | None:
         """Give the owner of a customer by the rule of `deadheat.invariants.ownership`."""
-        return owner_of(customer_id, self.settled)
+        return owner_of(customer_id, self.settled, self.index)
 
     def holder(self, subscription: Json) -> Person | None:
         """Give whose subscription it is; failing Stripe's word, whose row names it."""
-        owner = owner_of_subscription(subscription, self.settled)
+        owner = owner_of_subscription(subscription, self.settled, self.index)
         if owner is not None:
             return owner.person
-        named = [r for r in self.subscription_rows if r.stripe_subscription_id == subscription.get("id")]
-        return self.person(named[0].user_id) if named else None
+        named = self.index.row_of_subscription.get(subscription.get("id"))
+        return self.person(named.user_id) if named else None
 
     def paid_invoices(self) -> tuple[Json, ...]:
         """Give the invoices that took money and did not give all of it back."""
-        stripe = self.settled.stripe
-        return tuple(i for i in stripe.invoices if charged(i) > 0 and not refunded(i, stripe.refunds))
+        return self.index.paid_invoices
 
     def is_paid(self, subscription: Json) -> bool:
         """Say whether an invoice of that subscription took money and kept it."""
-        return any(subscription_of(invoice) == subscription.get("id") for invoice in self.paid_invoices())
+        return subscription.get("id") in self.index.paid_subscriptions
 
     def policy(self, invariant: str, default: str) -> str:
         """Give the policy set for an invariant, ``default`` where it is only on."""
@@ -118,12 +121,8 @@ class Case:
 
     def made_in(self, *object_ids: str) -> tuple[int, ...]:
         """Give the step that first showed each object at Stripe, where the history has one."""
-        return tuple(seq for one in object_ids if (seq := self._made_in(one)) is not None)
-
-    def _made_in(self, object_id: str) -> int | None:
-        steps = self.settled.history.of(Plane.STRIPE)
-        effects = [s for s in steps if s.kind is StepKind.EFFECT]
-        return next((s.seq for s in (*effects, *steps) if _mentions(s.data, object_id)), None)
+        shown_in = self.index.shown_in
+        return tuple(shown_in[one] for one in object_ids if one in shown_in)
 
 
 def row_of(row: Row) -> dict[str, Any]:
@@ -163,11 +162,3 @@ def at_step(seqs: tuple[int, ...]) -> str:
     if not seqs:
         return ""
     return f" (step{'s' if len(seqs) > 1 else ''} {listed([str(seq) for seq in seqs])})"
-
-
-def _mentions(value: object, text: str) -> bool:
-    if isinstance(value, str):
-        return value == text
-    if isinstance(value, Mapping):
-        return any(_mentions(inner, text) for inner in value.values())
-    return isinstance(value, list | tuple) and any(_mentions(inner, text) for inner in value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from deadheat.invariants.case import at_step, called, listed, row_of
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
 def one_customer(case: Case) -> Iterator[Evidence]:
     """Judge one-customer-per-user: both halves, Stripe's and the database's."""
-    live = case.live_customers()
-    owners = {customer: case.owner(customer) for customer in live}
+    held: dict[Person, list[str]] = defaultdict(list)
+    for customer in case.live_customers():
+        if (owner := case.owner(customer)) is not None:
+            held[owner.person].append(customer)
     for person in case.settled.people:
-        mine = [c for c in live if (owner := owners[c]) is not None and owner.person == person]
+        mine = held.get(person, [])
         rows = case.profiles_of(person)
         if len(mine) > 1:
             yield _several(case, person, mine, rows)

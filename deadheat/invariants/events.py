@@ -24,7 +24,7 @@ def no_lost_event(case: Case) -> Iterator[Evidence]:
     """Judge no-lost-event: acknowledged and without trace, or refused to the end."""
     yield from _acknowledged_in_vain(case)
     for event_id in dict.fromkeys(case.settled.refused):
-        attempts = [d for d in case.settled.deliveries if d.event_id == event_id and d.forged is None]
+        attempts = [d for d in case.index.deliveries.get(event_id, ()) if d.forged is None]
         answers = [str(d.status or "no answer") for d in attempts]
         what = attempts[0].event_type if attempts else _event_type(case, event_id)
         steps = tuple(d.seq for d in attempts)
@@ -80,7 +80,7 @@ def _owed(case: Case, subscription: Json) -> bool:
 
 
 def _has_met(case: Case, person: Person) -> bool:
-    answered = any(a.success and case.person(a.user_id) == person for a in case.settled.answers)
+    answered = any(answer.success for answer in case.answers_to(person))
     return answered or bool(case.profiles_of(person) or case.subscription_rows_of(person))
 
 
@@ -90,9 +90,8 @@ def _subscription_in(event: Json) -> str | None:
 
 
 def _event_type(case: Case, event_id: str) -> str:
-    return next(
-        (str(e.get("type")) for e in case.settled.stripe.events if e.get("id") == event_id), "of unknown type"
-    )
+    event = case.index.events.get(event_id)
+    return str(event.get("type")) if event else "of unknown type"
 
 
 def _is_2xx(status: int | None) -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from deadheat.invariants.index import Index
 from deadheat.invariants.stripe_json import id_of
 
 if TYPE_CHECKING:
@@ -49,40 +50,44 @@ def person_of(user_id: object, people: Iterable[Person]) -> Person | None:
     return next(known, None) if user_id is not None else None
 
 
-def owner_of(customer_id: str, settled: Settled) -> Owner | None:
+def owner_of(customer_id: str, settled: Settled, index: Index | None = None) -> Owner | None:
     """Give the owner of a customer, or None when nothing says whose it is, or it is a stranger's."""
     if customer_id in settled.stripe.strangers:
         return None
-    for rung, said in _rungs(customer_id, settled):
+    for rung, said in _rungs(customer_id, settled, index or Index(settled)):
         people = _distinct(said)
         if len(people) == 1:
             return Owner(people[0], rung)
     return None
 
 
-def owner_of_subscription(subscription: Json, settled: Settled) -> Owner | None:
+def owner_of_subscription(subscription: Json, settled: Settled, index: Index | None = None) -> Owner | None:
     """Give the owner of a subscription: its customer's, else its maker, else whom its metadata names."""
+    index = index or Index(settled)
     customer = id_of(subscription.get("customer"))
-    owner = owner_of(customer, settled) if customer is not None else None
+    owner = owner_of(customer, settled, index) if customer is not None else None
     if owner is not None:
         return owner
-    maker = person_of(settled.stripe.owner.get(str(subscription.get("id"))), settled.people)
+    maker = index.person(settled.stripe.owner.get(str(subscription.get("id"))))
     if maker is not None:
         return Owner(maker, Rung.ACTOR)
-    named = _distinct(person_of(value, settled.people) for value in _references(subscription))
+    named = _distinct(index.person(value) for value in _references(subscription))
     return Owner(named[0], Rung.REFERENCE) if len(named) == 1 else None
 
 
-def _rungs(customer_id: str, settled: Settled) -> Iterator[tuple[Rung, Iterator[Person | None]]]:
-    people, tables, stripe = settled.people, settled.before_again, settled.stripe
-    yield Rung.ACTOR, iter([person_of(stripe.owner.get(customer_id), people)])
-    for rung, rows in ((Rung.PROFILE, tables.customers), (Rung.SUBSCRIPTION, tables.subscriptions)):
-        named = [row for row in rows or () if row.stripe_customer_id == customer_id]
-        yield rung, (person_of(row.user_id, people) for row in named)
-    own = [c for c in stripe.customers if c.get("id") == customer_id]
-    about = [t for t in (*stripe.sessions, *stripe.subscriptions) if id_of(t.get("customer")) == customer_id]
-    yield Rung.REFERENCE, (person_of(v, people) for thing in (*own, *about) for v in _references(thing))
-    yield Rung.EMAIL, (p for c in own for p in people if _folded(c.get("email")) == _folded(p.email) != "")
+def _rungs(
+    customer_id: str, settled: Settled, index: Index
+) -> Iterator[tuple[Rung, Iterator[Person | None]]]:
+    yield Rung.ACTOR, iter([index.person(settled.stripe.owner.get(customer_id))])
+    profiles = index.profiles_naming.get(customer_id, ())
+    yield Rung.PROFILE, (index.person(row.user_id) for row in profiles)
+    rows = index.subscription_rows_naming.get(customer_id, ())
+    yield Rung.SUBSCRIPTION, (index.person(row.user_id) for row in rows)
+    own = index.customers.get(customer_id)
+    about = [*([own] if own else []), *index.about_customer.get(customer_id, ())]
+    yield Rung.REFERENCE, (index.person(value) for thing in about for value in _references(thing))
+    email = _folded(own.get("email")) if own else ""
+    yield Rung.EMAIL, iter(index.people_by_email.get(email, ()))
 
 
 def _references(thing: Json) -> Iterator[str]:

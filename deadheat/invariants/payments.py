@@ -104,7 +104,8 @@ def _prices(case: Case, invoice: Json) -> list[str]:
 def _purchase(case: Case, invoice: Json) -> Purchase:
     name, subscription = str(invoice["id"]), subscription_of(invoice)
     paid = ended = None
-    for position, event in enumerate(case.settled.stripe.events):
+    for position in sorted({*_places(case, name), *_places(case, subscription)}):
+        event = case.settled.stripe.events[position]
         thing = event.get("data", {}).get("object", {})
         if (
             paid is None
@@ -115,6 +116,10 @@ def _purchase(case: Case, invoice: Json) -> Purchase:
         if thing.get("id") == subscription is not None and thing.get("status") == "canceled":
             ended = position if ended is None else ended
     return Purchase(invoice=name, subscription=subscription, paid=paid, ended=ended)
+
+
+def _places(case: Case, name: str | None) -> list[int]:
+    return [place for place, _ in case.index.events_about.get(name, ())] if name is not None else []
 
 
 def _completes(thing: Json, subscription: str) -> bool:

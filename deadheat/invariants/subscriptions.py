@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def one_live(case: Case) -> Iterator[Evidence]:
     """Judge one-live-subscription, in Stripe and in the database, per user or per price."""
     per_price = case.policy("one-live-subscription", "per-user") == "per-price"
-    live = [s for s in case.settled.stripe.subscriptions if s.get("status") in LIVE]
-    holders = [case.holder(s) for s in live]
+    held: dict[Person | None, list[Json]] = defaultdict(list)
+    for subscription in case.settled.stripe.subscriptions:
+        if subscription.get("status") in LIVE:
+            held[case.holder(subscription)].append(subscription)
     for person in case.settled.people:
-        mine = [s for s, holder in zip(live, holders, strict=True) if holder == person]
+        mine = held.get(person, [])
         for price, group in _grouped({str(s["id"]): s for s in mine}, per_price).items():
             steps = case.made_in(*group)
             yield Evidence(
@@ -110,10 +112,10 @@ def superseded(case: Case, subscription: Json) -> bool:
     person = case.holder(subscription)
     if subscription.get("status") in LIVE or person is None:
         return False
-    every = [s.get("id") for s in case.settled.stripe.subscriptions]
-    name = subscription.get("id")
-    others = every[every.index(name) + 1 :] if case.is_paid(subscription) else [x for x in every if x != name]
-    return any(row.stripe_subscription_id in others for row in case.subscription_rows_of(person))
+    places = case.index.subscription_places
+    mine, paid = places[subscription.get("id")], case.is_paid(subscription)
+    rows = [places.get(row.stripe_subscription_id) for row in case.subscription_rows_of(person)]
+    return any(place is not None and (place > mine if paid else place != mine) for place in rows)
 
 
 def matches_stripe(case: Case) -> Iterator[Evidence]:
@@ -133,15 +135,18 @@ def matches_stripe(case: Case) -> Iterator[Evidence]:
             user_id=row.user_id,
             rows=(row_of(row),),
             objects=(name,),
-            steps=tuple(d.seq for d in case.settled.deliveries if _about(case, d.event_id, name))[-3:],
+            steps=_told(case, name)[-3:],
         )
 
 
-def _about(case: Case, event_id: str, subscription_id: str) -> bool:
-    for event in case.settled.stripe.events:
-        if event.get("id") == event_id:
-            return bool(event.get("data", {}).get("object", {}).get("id") == subscription_id)
-    return False
+def _told(case: Case, subscription_id: str) -> tuple[int, ...]:
+    """Give the steps in which the target was told of a subscription, in order."""
+    events = [
+        str(event.get("id"))
+        for _, event in case.index.events_about.get(subscription_id, ())
+        if event.get("data", {}).get("object", {}).get("id") == subscription_id
+    ]
+    return tuple(sorted(d.seq for event_id in events for d in case.index.deliveries.get(event_id, ())))
 
 
 def one_row(case: Case) -> Iterator[Evidence]:
