@@ -113,7 +113,9 @@ def verdict(checks: Sequence[Check]) -> str:
     warned = sum(check.health is Health.WARN for check in checks)
     if failed:
         return f"No run could be made: {', '.join(failed)}."
-    return f"A run could be made; {warned} warnings." if warned else "A run could be made."
+    if warned:
+        return f"A run could be made, with {warned} {'warning' if warned == 1 else 'warnings'}."
+    return "A run could be made."
 
 
 def as_json(settings: Settings, checks: Sequence[Check]) -> str:
