@@ -2,6 +2,17 @@
 
 from deadheat.errors import DeadheatError, Inconclusive, Violated
 from deadheat.program import Program, Scenario, User, World, scenario
+from deadheat.programs import programs
 
-__all__ = ["DeadheatError", "Inconclusive", "Program", "Scenario", "User", "Violated", "World", "scenario"]
+__all__ = [
+    "DeadheatError",
+    "Inconclusive",
+    "Program",
+    "Scenario",
+    "User",
+    "Violated",
+    "World",
+    "programs",
+    "scenario",
+]
 __version__ = "0.1.0"
