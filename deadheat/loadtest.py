@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.cast import Part
 from deadheat.engine.places import HttpAnswer
 from deadheat.engine.soak.visit import Exchange, perform
-from deadheat.engine.soak.wire import DESK, Acted, Joined, Left, Load, Pass, Stage, line, read
+from deadheat.engine.soak.wire import DESK, Acted, Joined, Left, Load, Named, Pass, Stage, line, read
 from deadheat.errors import SettingsError
 from deadheat.program import Do, Operation, World
 from deadheat.safety import check_url
@@ -60,9 +60,8 @@ class Desk:
         with self._lock:
             self._socket.sendall(line(said))
 
-    def leave(self) -> None:
-        """Say that everything was said."""
-        self.tell(Left())
+    def close(self) -> None:
+        """Hang up."""
         self._socket.close()
 
 
@@ -73,6 +72,8 @@ class Street:
     stage: Stage
     desk: Desk | None = None
     made: int = 0
+    under_way: list[str] = field(default_factory=list)  # the person of each operation
+    closing: bool = False  # nobody begins anything new
     parts: dict[str, Part] = field(default_factory=dict)
 
     @property
@@ -110,10 +111,30 @@ class Street:
         self, operation: Do, part: Part, tab: str, *, in_race: bool
     ) -> Generator[Exchange, HttpAnswer | None, Answered]:
         """Do an operation as `perform` does, and tell what it was answered."""
-        answered = yield from perform(self.stage.operations[operation.operation], part, tab, in_race=in_race)
+        calls = perform(self.stage.operations[operation.operation], part, tab, in_race=in_race)
+        answer: HttpAnswer | None = None
+        known = part.id
+        self.under_way.append(part.user.id)
+        try:
+            while True:
+                answer = yield calls.send(answer)
+                if part.id != known:
+                    known = self._named(part)
+        except StopIteration as over:
+            answered: Answered = over.value
+        finally:
+            self.under_way.remove(part.user.id)
+        if part.id != known:
+            self._named(part)
         if self.desk is not None:
             self.desk.tell(answered)
         return answered
+
+    def _named(self, part: Part) -> str:
+        """Tell at once which id the target gave: whatever follows may be dropped before it is told."""
+        if self.desk is not None:
+            self.desk.tell(Named(person=part.user.id, user_id=part.id))
+        return part.id
 
     def act(self, act: str, part: Part, tab: str) -> None:
         """Pay, cancel or refund, which happens at Stripe."""
@@ -121,12 +142,17 @@ class Street:
             session = part.session_for(tab) if act == "pay" else None
             self.desk.tell(Acted(person=part.user.id, tab=tab, act=act, session=session))  # type: ignore[arg-type]
 
+    def leave(self) -> None:
+        """Tell that all was told."""
+        if self.desk is not None:
+            self.desk.tell(Left(cut=tuple(self.under_way)))
+
     def close(self, load: Load | None = None) -> None:
-        """Tell the statistics, if this process has them, and that there is nothing more to tell."""
+        """Tell the statistics, if this process has them, and hang up."""
         if self.desk is not None:
             if load is not None:
                 self.desk.tell(load)
-            self.desk.leave()
+            self.desk.close()
             self.desk = None
 
 

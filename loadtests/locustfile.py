@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("deadheat")
 SECONDS_MAX = 30.0
+DRAIN_SECONDS = 35.0  # longer than a call may take, so that each has its answer or its time-out
 street: Street
 
 
@@ -93,9 +94,26 @@ def look_at_the_host(environment: Environment, **_: Any) -> None:
             environment.runner.quit() if options.headless else environment.runner.stop()
 
 
+@events.test_start.add_listener
+def keep_the_time(environment: Environment, **_: Any) -> None:
+    """Under a desk, let everybody end what they are doing before locust does."""
+    if street.stage.seconds is not None and not isinstance(environment.runner, MasterRunner):
+        gevent.spawn(close_the_street, street.stage.seconds)
+
+
+def close_the_street(seconds: float) -> None:
+    """Let nothing begin after ``seconds``, and tell the desk when all has ended."""
+    gevent.sleep(seconds)
+    street.closing = True
+    with gevent.Timeout(DRAIN_SECONDS, exception=False):
+        while street.under_way:
+            gevent.sleep(0.05)
+    street.leave()
+
+
 @events.quitting.add_listener
 def tell_the_load(environment: Environment, **_: Any) -> None:
-    """Tell the desk what was counted, and that it was all."""
+    """Tell the desk what was counted."""
     street.close(None if isinstance(environment.runner, WorkerRunner) else load_of(environment))
 
 
@@ -136,7 +154,7 @@ class Visitor(FastHttpUser):
     @task
     def visit(self) -> None:
         """Make one visit, by weight."""
-        if street.full:
+        if street.full or street.closing:
             raise StopUser
         (chosen,) = random.choices(list(self.visits), list(self.visits.values()))
         self.play(chosen(street.world()))
@@ -166,6 +184,8 @@ class Visitor(FastHttpUser):
             part = street.enter(operation)
             if part is None:
                 continue
+            if street.closing:
+                return
             if not isinstance(operation, Do):
                 street.act(type(operation).__name__.lower(), part, name)
             elif not self.do(operation, part, name, in_race=in_race):

@@ -14,6 +14,7 @@ from deadheat.program import User
 
 if TYPE_CHECKING:
     from deadheat.engine.soak.wire import Joined
+    from deadheat.invariants.settled import Person
 
 
 class Crowd(Cast):
@@ -26,6 +27,7 @@ class Crowd(Cast):
         self._by_first_id: dict[str, Part] = {}
         self._paid: dict[str, list[str]] = {}
         self._cancelled: Counter[str] = Counter()
+        self._lost: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -62,6 +64,19 @@ class Crowd(Cast):
     def cancelled(self, part: Part) -> None:
         """Note that a person cancelled, and may ask anew."""
         self._cancelled[part.user.id] += 1
+
+    def lost(self, part: Part) -> None:
+        """Note that an operation of a person got no answer: nobody can say what is theirs."""
+        self._lost.add(part.user.id)
+
+    def judged(self) -> tuple[Person, ...]:
+        """Give the people whose answers are all known."""
+        return tuple(part.person() for part in self if part.user.id not in self._lost)
+
+    def strangers(self) -> frozenset[str]:
+        """Give the customers of the others."""
+        lost = {user_id for part in self if part.user.id in self._lost for user_id in part.ids}
+        return frozenset(made for made, owner in self.owner.items() if owner in lost)
 
     def asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each person asked for: one, and one more after each cancellation."""

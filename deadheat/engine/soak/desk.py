@@ -1,14 +1,16 @@
 """The desk: a loopback server that load processes tell everything to.
 
 Each process opens one connection, shows its pass and is given its `Stage`, with a marker of its own.
-Lines of a connection are taken in order. A stream that ends without `Left` was cut: the desk counts
-it, and the soak is then inconclusive, since what was not told cannot be judged.
+Lines of a connection are taken in order. When every process that plays has `Left` the load is over;
+one that is gone without it was cut, and the soak is then inconclusive: what was not told cannot be
+judged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deadheat.engine.loopback import LOOPBACK
@@ -29,14 +31,16 @@ class Desk:
     ``failure`` is the first line that made no sense, or the first error of ``hear``.
     """
 
-    def __init__(self, stage: Stage, hear: Callable[[Said], None]) -> None:
+    def __init__(self, stage: Stage, hear: Callable[[Said], None], *, processes: int = 1) -> None:
         self._stage = stage
+        self._processes = processes
         self._hear = hear
         self._word = secrets.token_urlsafe(16)
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self.playing = 0  # processes that came to play
-        self.left = 0  # and those of them that left in good order
+        self.left = 0  # and those of them that have told everything
+        self.over = asyncio.Event()  # all have left
         self.load: Load | None = None
         self.failure: Exception | None = None
 
@@ -95,13 +99,7 @@ class Desk:
         if shown.plays:
             self.playing += 1
             marker = f"{marker}{self.playing:x}"
-        stage = Stage(
-            marker=f"{marker}-",
-            price=self._stage.price,
-            people_max=self._stage.people_max,
-            operations=self._stage.operations,
-        )
-        writer.write(line(stage))
+        writer.write(line(replace(self._stage, marker=f"{marker}-")))
         await writer.drain()
         return shown
 
@@ -109,9 +107,14 @@ class Desk:
         async for text in reader:
             said = read(text)
             if isinstance(said, Left):
-                self.left += shown.plays
-                return
-            if isinstance(said, Load):
+                self._count(said, shown)
+            elif isinstance(said, Load):
                 self.load = said
             elif not isinstance(said, Stage):
                 self._hear(said)
+
+    def _count(self, said: Left, shown: Pass) -> None:
+        self.left += shown.plays
+        self._hear(said)
+        if self.left >= self._processes:
+            self.over.set()

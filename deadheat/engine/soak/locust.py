@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from deadheat.engine.watch import Watched
 
-STOP_SECONDS = 10
-"""How long an operation may take to end once the time is up; then it is dropped, and never judged."""
+STOP_SECONDS = 5.0
+DRAIN_SECONDS = 40
+"""How long operations may take to end once the time is up; it outlasts the time-out of a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ def check_locust() -> None:
 
 
 def command(plan: Plan, *, locustfile: Path, host: str) -> list[str]:
-    """Give locust's command line."""
+    """Give locust's command line. Its own end of time is only for a locustfile that never ends."""
     port = str(free_port())
     several = ["--processes", str(plan.processes)] if plan.processes > 1 else []
     bound = ["--master-bind-host", LOOPBACK, "--master-bind-port", port, "--master-port", port]
@@ -54,8 +55,7 @@ def command(plan: Plan, *, locustfile: Path, host: str) -> list[str]:
         *(sys.executable, "-m", "locust", "--locustfile", str(locustfile), "--host", host),
         *("--headless", "--only-summary", "--loglevel", "INFO"),
         *("--users", str(plan.users), "--spawn-rate", f"{plan.spawn_rate:g}"),
-        *("--run-time", f"{max(1, round(plan.seconds))}s", "--stop-timeout", str(STOP_SECONDS)),
-        *("--exit-code-on-error", "0"),
+        *("--run-time", f"{round(plan.seconds) + 2 * DRAIN_SECONDS}s", "--exit-code-on-error", "0"),
         *several,
         *(bound if several else ()),
     ]

@@ -17,7 +17,7 @@ from deadheat.engine.soak.crowd import Crowd
 from deadheat.engine.soak.record import SoakRecorder
 from deadheat.engine.soak.settling import again, settle
 from deadheat.engine.soak.storm import FORGERIES, Storm
-from deadheat.engine.soak.wire import Acted, Answered, Joined
+from deadheat.engine.soak.wire import Acted, Answered, Joined, Left, Named
 from deadheat.errors import ActRefused, Trouble
 from deadheat.history import Plane, StepKind
 from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
@@ -77,10 +77,16 @@ class Play:
             part = self.crowd.join(said)
             self.gate.actors[part.user.id] = {_actor(part)}
             return
-        if not isinstance(said, Answered | Acted):
+        if isinstance(said, Left):
+            for person in said.cut:
+                self._lost(self.crowd.person(person))
+            return
+        if not isinstance(said, Named | Answered | Acted):
             raise Trouble(f"a load process said {type(said).__name__} out of place")
         part = self.crowd.person(said.person)
-        if isinstance(said, Answered):
+        if isinstance(said, Named):
+            self.crowd.known_as(part, said.user_id)
+        elif isinstance(said, Answered):
             self._answered(said, part)
         else:
             self._acted(said, part)
@@ -111,7 +117,7 @@ class Play:
             data={"user": said.user_id, "status": said.status, "customer": said.customer, "body": said.body},
         )
         if said.status is None:
-            self.unanswered += 1
+            self._lost(part)
         if not said.success and not said.refused:
             self.failures[f"{said.operation} answered {said.status or 'nothing at all'}"] += 1
         self.answers.append(
@@ -128,6 +134,10 @@ class Play:
                 in_race=said.in_race,
             )
         )
+
+    def _lost(self, part: Part) -> None:
+        self.unanswered += 1
+        self.crowd.lost(part)
 
     def _acted(self, said: Acted, part: Part) -> None:
         """Do what a person or Stripe does at Stripe; what Stripe would not let them do is noted."""
@@ -199,7 +209,7 @@ class Play:
         self.deployment.check_alive()
         made = self.account.made_since(self.mark)
         return Settled(
-            people=self.crowd.people(),
+            people=self.crowd.judged(),
             before_again=before_again,
             after_again=after_again,
             stripe=StripeObjects(
@@ -210,6 +220,7 @@ class Play:
                 refunds=made.refunds,
                 events=made.events,
                 owner=dict(self.crowd.owner),
+                strangers=self.crowd.strangers(),
             ),
             answers=tuple(self.answers),
             deliveries=tuple(self.courier.delivered),

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from deadheat.bundled import bundled
 from deadheat.engine.events import Exploration, Finding, SuiteFinished, Verdict
 from deadheat.engine.soak.desk import Desk
-from deadheat.engine.soak.locust import STOP_SECONDS, check_locust, open_locust
+from deadheat.engine.soak.locust import DRAIN_SECONDS, STOP_SECONDS, check_locust, open_locust
 from deadheat.engine.soak.play import Play
 from deadheat.engine.soak.wire import Load, Stage
 from deadheat.engine.suite import finish, open_explorer
-from deadheat.engine.target import ending
 from deadheat.engine.watch import last_words
 from deadheat.errors import DeadheatError, SettingsError, Trouble
 from deadheat.history import History
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 NAME = "soak"
 PEOPLE_MAX = 20_000
 PROGRESS_SECONDS = 10.0
-START_SECONDS = 60.0  # for locust to start and end, beside the time that it plays
+START_SECONDS = 60.0  # for locust to start, beside the time that it plays
 SETTLE_SECONDS_MIN = 120.0
 EVIDENCE_MAX = 5
 
@@ -165,11 +164,12 @@ async def _load(
         marker=marker,
         price=MONTHLY,
         people_max=-(-PEOPLE_MAX // plan.processes),
+        seconds=plan.seconds,
         operations=deployment.settings.target.operations,
     )
     play.open()
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(Desk(stage, play.hear))
+        desk = await stack.enter_async_context(Desk(stage, play.hear, processes=plan.processes))
         storm = asyncio.create_task(play.storming())
         stack.callback(storm.cancel)
         locustfile = bundled("loadtests") / "locustfile.py"
@@ -179,13 +179,16 @@ async def _load(
             )
         )
         ended = asyncio.create_task(locust.wait())
+        over = asyncio.create_task(desk.over.wait())
         stack.callback(ended.cancel)
-        await _watch(play, desk, deployment, {ended, storm}, plan, tell)
+        stack.callback(over.cancel)
+        await _watch(play, desk, deployment, {ended, over, storm}, plan, tell)
+        await locust.stop()
         await desk.heard_out(STOP_SECONDS)
         play.storm.calm()
         await storm
         outcome.load = desk.load
-        outcome.reasons += _cut_short(desk, play, plan, ended.result(), folder)
+        outcome.reasons += _cut_short(desk, play, plan, folder)
 
 
 async def _watch(
@@ -196,10 +199,10 @@ async def _watch(
     plan: Plan,
     tell: Callable[[Soaked | str], None],
 ) -> None:
-    """Wait for locust to end; Trouble when it does not, or when something else ends before it."""
+    """Wait until the load is over or locust ends; Trouble when neither happens in time."""
     began = time.monotonic()
     next_word = PROGRESS_SECONDS
-    limit = plan.seconds + START_SECONDS + STOP_SECONDS
+    limit = plan.seconds + START_SECONDS + DRAIN_SECONDS
     while True:
         done, _ = await asyncio.wait(tasks, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
         deployment.check_alive()
@@ -211,7 +214,7 @@ async def _watch(
             return
         elapsed = time.monotonic() - began
         if elapsed > limit:
-            raise Trouble(f"locust had not ended {limit:.0f} s after its start")
+            raise Trouble(f"the load was not over {limit:.0f} s after its start")
         if elapsed >= next_word:
             next_word += PROGRESS_SECONDS
             tell(
@@ -220,21 +223,23 @@ async def _watch(
             )
 
 
-def _cut_short(desk: Desk, play: Play, plan: Plan, code: int, folder: Path) -> list[str]:
+def _cut_short(desk: Desk, play: Play, plan: Plan, folder: Path) -> list[str]:
     """Say what was never told, if anything; each a reason why a soak is not clean."""
     log = folder / "locust.log"
-    if code != 0 or not play.answers:
-        what = f"locust ended with {ending(code)}" if code else "the load made no operation at all"
-        return [f"{what}; the end of {log}: {last_words(log, 1).strip()}"]
-    reasons = []
-    if desk.left < plan.processes:
+    if not desk.over.is_set():
         missing = plan.processes - desk.left
-        reasons.append(
-            f"{missing} of {plan.processes} load processes never said that they had told everything"
-        )
+        return [
+            f"{missing} of {plan.processes} load processes ended before they had told everything; the end "
+            f"of {log}: {last_words(log, 1).strip()}"
+        ]
+    if not play.answers:
+        return [f"the load made no operation at all; the end of {log}: {last_words(log, 1).strip()}"]
     if play.unanswered:
-        reasons.append(f"{play.unanswered} of {len(play.answers)} operations got no answer at all")
-    return reasons
+        return [
+            f"{play.unanswered} operations got no answer at all, beside {len(play.answers)} answers; what "
+            "belongs to their people was not judged"
+        ]
+    return []
 
 
 def _exploration(outcome: _Outcome, elapsed_s: float) -> Exploration:

@@ -2,8 +2,9 @@
 
 A load process is one that runs locust; the desk (`deadheat.engine.soak.desk`) is ours. The process
 shows its pass, the desk answers with a `Stage`, and from then on only the process speaks: who came
-(`Joined`), what they were answered (`Answered`), what they did at Stripe (`Acted`), and last, of
-the one process that has the statistics, `Load`; `Left` closes every orderly stream.
+(`Joined`), which id the target gave them (`Named`), what they were answered (`Answered`), what they
+did at Stripe (`Acted`). `Left` says that all of it was told; `Load` comes last, from the one process
+that has the statistics.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ class Pass:
 class Stage:
     """Where a load process plays: the target's operations, and the marker its people carry.
 
-    ``people_max`` bounds how many people the process may make, whatever time it is given.
+    ``seconds`` is how long new visits may begin, None where locust decides; ``people_max`` bounds how
+    many people the process may make in that time.
     """
 
     marker: str
     price: str
     people_max: int
+    seconds: float | None = None
     operations: Mapping[str, OperationSettings]
 
 
@@ -49,6 +52,14 @@ class Joined:
     id: str
     email: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The target knows a person, by their first id ``person``, as ``user_id``."""
+
+    person: str
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +108,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """A load process has said everything. ``why`` is what cut it short, if anything did."""
+    """A load process has played, and told all of it; ``cut`` are people with an operation dropped."""
 
-    why: str | None = None
+    cut: tuple[str, ...] = ()
 
 
-Said = Pass | Joined | Answered | Acted | Load | Left
+Said = Pass | Joined | Named | Answered | Acted | Load | Left
 _KINDS: Mapping[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Pass, Stage, Joined, Answered, Acted, Load, Left)
+    kind.__name__.lower(): kind for kind in (Pass, Stage, Joined, Named, Answered, Acted, Load, Left)
 }
 
 
@@ -119,6 +130,8 @@ def read(text: bytes) -> Said | Stage:
     kind = _KINDS.get(record.pop("kind", "")) if isinstance(record, dict) else None
     if kind is None:
         raise ValueError(f"not a line of a soak: {text[:80]!r}")
+    if kind is Left:
+        record["cut"] = tuple(record["cut"])
     if kind is Stage:
         record["operations"] = {name: _operation(made) for name, made in record["operations"].items()}
     try:
