@@ -8,9 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -80,3 +83,21 @@ def serially_on_before(tmp_path_factory: pytest.TempPathFactory) -> Ended:
         "run", "--target", "before", "--strategy", "serial", "--schedules", "1",
         folder=tmp_path_factory.mktemp("serial"),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def a_dsn() -> Iterator[str]:
+    """The DSN of a Postgres that is not Deadheat's to start: it runs in a process of its own."""
+    program = (
+        "import asyncio\n"
+        "from deadheat.engine.postgres import open_postgres\n"
+        "async def main():\n"
+        "    async with open_postgres('embedded') as server:\n"
+        "        print(server.dsn_for('postgres'), flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.kill()

@@ -1,0 +1,107 @@
+"""README and docs are true: their commands run, their examples load, their tables are the code's.
+
+A command is a line of a ``sh`` block. It is run in an empty folder, with a budget of one run for
+each scenario where it names none; what it must exit with stands behind ``# exit``, else 0.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import CHECKOUT, environment
+
+from deadheat.engine.discover import discover
+from deadheat.invariants import BUILT_IN
+from deadheat.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[tuple[str, str, int]]:
+    found = []
+    for page in PAGES:
+        for line in (line for block in blocks(page, "sh") for line in block.splitlines() if line):
+            command, _, comment = line.partition("  #")
+            code = re.search(r"exit (\d+)", comment)
+            found.append((page.name, command.strip(), int(code[1]) if code else 0))
+    return found
+
+
+COMMANDS = commands()
+
+
+def test_there_are_commands_to_run() -> None:
+    assert {"make race", "make test"} <= {command for _, command, _ in COMMANDS}
+    assert any(command.startswith("deadheat run") for _, command, _ in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted({c for _, c, _ in COMMANDS if c.startswith("make ")}))
+def test_make_knows_the_goal(command: str) -> None:
+    words = [word for word in shlex.split(command)[1:] if "=" not in word]
+    done = subprocess.run(["make", "-n", *words], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "code"), sorted({(c, code) for _, c, code in COMMANDS if c.startswith("deadheat ")})
+)
+def test_the_command_runs(command: str, code: int, tmp_path: Path, a_dsn: str) -> None:
+    words = shlex.split(command.replace("postgresql://me@127.0.0.1/postgres", a_dsn))[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "deadheat", *words],
+        cwd=tmp_path,
+        env=environment(DEADHEAT_SCHEDULES="1"),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", sorted({c for _, c, _ in COMMANDS}))
+def test_every_command_is_of_a_kind_that_is_run(command: str) -> None:
+    assert command.startswith(("make ", "deadheat ", "pip install ")), command
+
+
+def test_the_table_of_invariants_is_the_code_s() -> None:
+    rows = re.findall(
+        r"^\| ([a-z-]+) \| (.*) \|$", (CHECKOUT / "docs/invariants.md").read_text(), re.MULTILINE
+    )
+    assert [row for row in rows if row[0] != "id"] == [(i.id, i.holds_when) for i in BUILT_IN]
+
+
+def test_the_configuration_loads(tmp_path: Path) -> None:
+    (example,) = blocks(CHECKOUT / "docs/configuration.md", "toml")
+    (tmp_path / "deadheat.toml").write_text(example)
+    target = load_settings(options={}, environ={}, cwd=tmp_path).target
+    assert set(target.operations) == {"sign-up", "check-out"}
+    assert set(target.tables) == {"customers", "subscriptions"}
+
+
+def test_the_scenario_loads(tmp_path: Path) -> None:
+    (example,) = blocks(CHECKOUT / "docs/scenarios.md", "python")
+    (tmp_path / "test_billing.py").write_text(example)
+    assert list(discover([tmp_path])) == ["billing.second-tab"]
+
+
+def test_every_option_of_run_is_in_the_readme() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deadheat", "run", "--help"], capture_output=True, text=True, check=True
+    )
+    options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+    text = (CHECKOUT / "README.md").read_text()
+    assert {option for option in options if option not in text} == set()
