@@ -140,7 +140,8 @@ class _Heard:
                     problem = str(told.get("problem", problem))
         except TimeoutError:
             problem = f"there is no container after {START_SECONDS:.0f} s."
-        raise wanted.unavailable(redact(f"{wanted.setting}: {problem}\n{wanted.instead}"))
+        gap = "\n" if "\n" in problem else " "
+        raise wanted.unavailable(redact(f"{wanted.setting}: {problem}{gap}{wanted.instead}"))
 
     async def last_words(self) -> None:
         """Hear a keeper that has ended to its end."""

@@ -36,6 +36,7 @@ POLL_SECONDS = 0.1
 LAST_LINES = 8
 STRIPE_KEY = "sk_test_123"
 
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ENDED = ("exited", "dead")
 _NO_ENGINE = "Start one, or name it in DOCKER_HOST."
 
@@ -86,19 +87,19 @@ def say(**what: object) -> None:
 def reach_engine(how_to_install: str) -> Any:
     """Give a client of the Docker engine of this machine."""
     try:
-        from docker.errors import DockerException
-        from testcontainers.core.docker_client import DockerClient
+        from testcontainers.core.docker_client import DockerClient, get_docker_host
     except ImportError as error:
         raise Failed(f"that takes testcontainers ({error}): {how_to_install}.") from None
+    from docker.errors import DockerException
+
+    host = get_docker_host() or ""
+    if urlsplit(host).scheme != "unix" and urlsplit(host).hostname not in (None, *_LOOPBACK):
+        raise Failed(f"the Docker engine at {host} is on another machine: its ports are not on our loopback.")
     try:
-        engine: Any = DockerClient().client
+        return DockerClient().client
     except (DockerException, OSError, ValueError) as error:
-        where = os.environ.get("DOCKER_HOST") or "its usual place"
-        raise Failed(f"no Docker engine answers at {where} ({_why(error)}). {_NO_ENGINE}") from None
-    host = urlsplit(engine.api.base_url).hostname or ""
-    if host not in ("localhost", "localunixsocket", "localnpipe", "127.0.0.1", "::1"):
-        raise Failed(f"the Docker engine is on another machine ({host}); its ports are not on our loopback.")
-    return engine
+        where = f"at {host}" if host else "at its usual place"
+        raise Failed(f"no Docker engine answers {where} ({_why(error)}). {_NO_ENGINE}") from None
 
 
 def fetch(engine: Any, image: str, variable: str) -> None:
@@ -145,7 +146,13 @@ def _container(order: dict[str, Any]) -> Any:
         from testcontainers.community.postgres import PostgresContainer
 
         login = {"username": "postgres", "password": order["password"], "dbname": "postgres"}
-        return PostgresContainer(order["image"], driver=None, command=order["command"], **login)
+        return PostgresContainer(
+            order["image"],
+            driver=None,
+            command=order["command"],
+            env={"POSTGRES_INITDB_ARGS": "--no-sync"},
+            **login,
+        )
     from testcontainers.core.container import DockerContainer
 
     return DockerContainer(order["image"])

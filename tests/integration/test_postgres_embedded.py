@@ -396,9 +396,7 @@ def test_the_package_is_never_imported() -> None:
         assert binaries.PACKAGE not in json.loads(json.dumps(parent.says()))["modules"]
 
 
-def test_docker_and_unknown_settings_are_refused_in_words() -> None:
-    with pytest.raises(PostgresUnavailable, match="docker is not there yet"):
-        asyncio.run(nothing("docker"))
+def test_unknown_settings_are_refused_in_words() -> None:
     with pytest.raises(SettingsError, match='Did you mean "embedded"'):
         asyncio.run(nothing("embeded"))
 

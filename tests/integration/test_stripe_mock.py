@@ -237,7 +237,6 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("setting", "says"),
         [
-            ("docker", "docker"),
             ("/nowhere/stripe-mock", "/nowhere/stripe-mock"),
             ("http://127.0.0.1:1", "127.0.0.1:1"),
             ("https://localhost:12112", "only http"),
