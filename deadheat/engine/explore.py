@@ -134,7 +134,7 @@ class _Seen:
         if self.runs["barrage"] and expected and not self.raced and self.verdict is Verdict.CLEAN:
             self.verdict = Verdict.INCONCLUSIVE
             never = f"{races[0]} and {races[1]} were never" if races else "no two requests or deliveries were"
-            reason = f"the race never happened: {never} in the air at once"
+            reason = f"the race never happened: {never} in the air at the same moment"
         return Exploration(
             scenario=self.scenario.name,
             verdict=self.verdict,

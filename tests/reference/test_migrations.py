@@ -82,7 +82,7 @@ async def dump(db: asyncpg.Connection, *tables: str) -> list[list[str]]:
 def test_in_order_and_once(empty_dsn: str) -> None:
     async def play() -> None:
         names = list(migrations())
-        assert [name[:4] for name in names] == ["0001", "0002", "0003", "0004"]
+        assert [name[:4] for name in names] == ["0001", "0002", "0003", "0004", "0005"]
         assert await migrate(empty_dsn, migrations("0001")) == names[:1]
         assert await migrate(empty_dsn, migrations()) == names[1:]
         assert await migrate(empty_dsn, migrations()) == []

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from deadheat import Program, Scenario, World, scenario
 from deadheat.errors import ProgramError
+from deadheat.program import name_of
 
 
 def test_users_are_fresh_and_carry_the_marker() -> None:
@@ -76,3 +77,46 @@ def test_a_scenario_that_returns_no_program_is_named() -> None:
 
     with pytest.raises(ProgramError, match=r"program\.nothing returned None"):
         nothing(World("aa"))
+
+
+def test_a_scenario_names_the_two_that_race() -> None:
+    @scenario(needs=("sign-up",), races=("sign-up", "deliveries"))
+    def met(world: World) -> Program:
+        return Program(race=[[world.user().do("sign-up")], [world.deliveries()]])
+
+    assert met.races == ("sign-up", "deliveries")
+    assert met(World("aa")).race
+
+
+@pytest.mark.parametrize("races", [("sign-up",), ("a", "b", "c"), "ab"])
+def test_a_race_is_between_two(races: tuple[str, ...]) -> None:
+    with pytest.raises(ProgramError, match="between two operations"):
+        scenario(races=races)
+
+
+def test_a_race_of_what_nobody_does_is_refused() -> None:
+    @scenario(races=("check-out", "pay"))
+    def mistaken(world: World) -> Program:
+        ada = world.user()
+        return Program(before=[ada.pay()], race=[[ada.do("check-out")], [ada.do("checkout")]])
+
+    with pytest.raises(ProgramError, match=r"program\.mistaken says that it races pay, and no actor"):
+        mistaken(World("aa"))
+
+
+def test_every_operation_has_a_name() -> None:
+    world = World("aa")
+    ada = world.user()
+    operations = [ada.do("x"), ada.pay(), ada.cancel(), ada.refund(), ada.renew()]
+    others = [world.deliveries(), world.at_stripe("customer")]
+    names = [name_of(o) for o in (*operations, *others)]
+    assert names == ["x", "pay", "cancel", "refund", "renew", "deliveries", "at-stripe"]
+
+
+def test_recast_leaves_the_dashboard_alone() -> None:
+    world = World("aa")
+    act = world.at_stripe("product")
+    program = Program(race=[[world.user().do("sign-up")], [act], [world.deliveries(lost=1)]])
+    assert len(program.users()) == 1
+    again = program.recast(World("bb"))
+    assert again.race[1:] == program.race[1:]

@@ -44,6 +44,7 @@ class BillingWorld:
     refunds: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     owner: dict[str, str] = field(default_factory=dict)
+    strangers: set[str] = field(default_factory=set)
     answers: list[Answer] = field(default_factory=list)
     deliveries: list[Delivered] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -220,6 +221,7 @@ class BillingWorld:
                 refunds=tuple(self.refunds),
                 events=tuple(self.events),
                 owner=dict(self.owner),
+                strangers=frozenset(self.strangers),
             ),
             answers=tuple(self.answers),
             deliveries=tuple(self.deliveries),
