@@ -175,8 +175,10 @@ def catch_up(account: Account) -> None:
 async def _keep_time(account: Account, news: asyncio.Event) -> None:
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
+        mark = account.mark()
         catch_up(account)
-        news.set()
+        if account.mark() != mark:
+            news.set()
 
 
 @asynccontextmanager

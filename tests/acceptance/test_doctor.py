@@ -49,6 +49,10 @@ request = "GET /enter?code={code}"
 [target.operations.brew]
 request = "POST /brew"
 
+[target.operations.lost]
+request = "POST /lost?with={token}"
+capture = { token = "$.code" }
+
 [target.webhook]
 path = "/hook"
 
@@ -94,8 +98,9 @@ def test_the_reference_can_be_raced(tmp_path: Path) -> None:
     assert "embedded" in checks["machine: postgres"]["seen"]
     for name in ("migrate", "start", "webhook", "webhook, stale", "table customers", "table subscriptions"):
         assert checks[f"target: {name}"]["health"] == "ok", checks[f"target: {name}"]
-    for name in ("sign-up", "create-customer", "check-out"):
-        assert checks[f"target: operation {name}"]["health"] == "ok", checks[f"target: operation {name}"]
+    operations = {name: check for name, check in checks.items() if name.startswith("target: operation ")}
+    assert {check["health"] for check in operations.values()} == {"ok"}, operations
+    assert {"target: operation sign-up", "target: operation check-out"} <= set(operations)
     assert "POST /v1/checkout/sessions" in checks["target: operation check-out"]["seen"]
     assert "POST /v1/customers" in checks["target: Stripe calls"]["seen"]
     assert checks["control: SQL statements"]["health"] == "warn"
@@ -114,6 +119,8 @@ def test_a_target_that_asks_nothing_of_stripe_cannot_be_raced(odd: Ended) -> Non
     assert checks["target: operation enter"]["seen"] == "200 after sign-up; Stripe calls: none"
     assert checks["target: operation brew"]["health"] == "warn"
     assert "418" in checks["target: operation brew"]["seen"]
+    assert checks["target: operation lost"]["health"] == "warn"
+    assert "{token}" in checks["target: operation lost"]["seen"]
     assert "No run could be made" in odd.out
 
 
@@ -140,6 +147,15 @@ def test_a_webhook_at_the_wrong_path_is_a_failure(dsn: str, tmp_path: Path) -> N
         tmp_path, dsn, app=APP.replace('418 if self.path == "/brew"', '404 if self.path == "/hook"')
     )
     assert examined(ended)["target: webhook"]["health"] == "fail"
+
+
+def test_a_target_that_refuses_everything_cannot_be_raced(dsn: str, tmp_path: Path) -> None:
+    ended = doctor(tmp_path, dsn, app=APP.replace('418 if self.path == "/brew"', '403 if self.path != "/"'))
+    assert ended.code == 2
+    checks = examined(ended)
+    assert "no operation succeeded" in checks["target: Stripe calls"]["seen"]
+    assert checks["target: webhook"]["health"] == "warn"
+    assert "not told apart" in checks["target: webhook forgeries"]["seen"]
 
 
 def test_a_target_that_ends_is_told_with_its_last_words_masked(dsn: str, tmp_path: Path) -> None:

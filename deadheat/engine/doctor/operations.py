@@ -17,7 +17,7 @@ from deadheat.engine.cast import Cast
 from deadheat.engine.doctor.plans import provided
 from deadheat.engine.gate import NOBODY, RunGate
 from deadheat.engine.quiet import Quiet
-from deadheat.errors import DeadheatError
+from deadheat.errors import DeadheatError, SetupError
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.program import World
 from deadheat.schedule import Serial
@@ -81,6 +81,9 @@ class Trials:
         try:
             tried = await self._try(operation)
             self.deployment.check_alive()
+        except SetupError as error:
+            page.warn(name, f"cannot be done: {error}", "Let an earlier call capture the value.")
+            return
         except DeadheatError as error:
             page.fail(name, str(error))
             return
@@ -175,7 +178,9 @@ class Trials:
         calls = [call for tried in self.done for call in tried.calls]
         routes = dict.fromkeys(call.label for call in calls)
         unknown = [call for call in calls if call.attribution == NOBODY]
-        if not calls:
+        if not any(tried.answer.success for tried in self.done):
+            page.fail("Stripe calls", "no operation succeeded, so there is nothing to race")
+        elif not calls:
             page.fail(
                 "Stripe calls",
                 "no operation made a Stripe call that crossed the simulator",
