@@ -37,7 +37,12 @@ IN_FILES = (
 )
 NOT_IN_THE_ENVIRONMENT = ("scenarios",)
 # Variables with our prefix that other parts read for themselves.
-READ_ELSEWHERE = ("DEADHEAT_PG_USER", "DEADHEAT_POSTGRES_IMAGE", "DEADHEAT_STRIPE_MOCK_IMAGE")
+READ_ELSEWHERE = (
+    "DEADHEAT_EXAMPLES",  # scenarios/test_generated.py
+    "DEADHEAT_PG_USER",
+    "DEADHEAT_POSTGRES_IMAGE",
+    "DEADHEAT_STRIPE_MOCK_IMAGE",
+)
 
 
 @dataclass(frozen=True, slots=True)
