@@ -117,9 +117,10 @@ class Street:
         self.under_way.append(part.user.id)
         try:
             while True:
-                answer = yield calls.send(answer)
+                call = calls.send(answer)
                 if part.id != known:
                     known = self._named(part)
+                answer = yield call
         except StopIteration as over:
             answered: Answered = over.value
         finally:

@@ -69,13 +69,21 @@ class Crowd(Cast):
         """Note that an operation of a person got no answer: nobody can say what is theirs."""
         self._lost.add(part.user.id)
 
-    def judged(self) -> tuple[Person, ...]:
-        """Give the people whose answers are all known."""
+    def people(self) -> tuple[Person, ...]:
+        """Give those whose answers are all known, as the invariants see them."""
         return tuple(part.person() for part in self if part.user.id not in self._lost)
+
+    def user_ids(self) -> list[str]:
+        """Give every id that the target knows one of them by."""
+        return [user_id for person in self.people() for user_id in person.ids]
+
+    def lost_ids(self) -> frozenset[str]:
+        """Give the ids of the others."""
+        return frozenset(i for part in self if part.user.id in self._lost for i in part.ids)
 
     def strangers(self) -> frozenset[str]:
         """Give the customers of the others."""
-        lost = {user_id for part in self if part.user.id in self._lost for user_id in part.ids}
+        lost = self.lost_ids()
         return frozenset(made for made, owner in self.owner.items() if owner in lost)
 
     def asked_for(self) -> dict[str, int]:

@@ -208,8 +208,9 @@ class Play:
     ) -> Settled:
         self.deployment.check_alive()
         made = self.account.made_since(self.mark)
+        lost = self.crowd.lost_ids()
         return Settled(
-            people=self.crowd.judged(),
+            people=self.crowd.people(),
             before_again=before_again,
             after_again=after_again,
             stripe=StripeObjects(
@@ -222,7 +223,7 @@ class Play:
                 owner=dict(self.crowd.owner),
                 strangers=self.crowd.strangers(),
             ),
-            answers=tuple(self.answers),
+            answers=tuple(answer for answer in self.answers if answer.user_id not in lost),
             deliveries=tuple(self.courier.delivered),
             refused=refused,
             forged_changed=forged_changed,
