@@ -98,6 +98,8 @@ def test_lines_hide_secrets_and_show_what_would_steer_a_terminal() -> None:
         seen=f"it ended:\n    \x1b[2Jkey {key}\nok    target: forged",
         remedy="see postgres://me:pw@localhost/db",
     )
+    assert key not in check.as_json()["seen"]
+    assert ":pw@" not in check.as_json()["remedy"]
     shown = list(lines(check))
     assert shown[0] == "fail  target: start: it ended:"
     assert key not in "".join(shown)
