@@ -72,7 +72,7 @@ def return_of_a_new_user(world: World) -> Program:
 
 @scenario(needs=("sign-up", "check-out"), races=("check-out", "check-out"))
 def again_after_cancelling(world: World) -> Program:
-    """Somebody whose subscription was canceled subscribes again in two tabs, its last events still out."""
+    """Somebody whose subscription was canceled subscribes again, in two tabs: once more, not twice."""
     ada = world.user()
     return Program(
         before=[
@@ -81,10 +81,24 @@ def again_after_cancelling(world: World) -> Program:
             ada.pay(),
             world.deliveries(),
             ada.cancel(),
+            world.deliveries(),
         ],
         race=[
             [ada.do("check-out"), ada.pay()],
             [ada.do("check-out"), ada.pay()],
+            [world.deliveries(order="any", duplicates=1)],
+        ],
+    )
+
+
+@scenario(needs=("sign-up", "check-out"), races=("check-out", "deliveries"))
+def again_while_cancelling(world: World) -> Program:
+    """A subscription is canceled and its owner subscribes again before the application has heard of it."""
+    ada = world.user()
+    return Program(
+        before=[ada.do("sign-up"), ada.do("check-out"), ada.pay(), world.deliveries()],
+        race=[
+            [ada.cancel(), ada.do("check-out"), ada.pay(), ada.do("check-out"), ada.pay()],
             [world.deliveries(order="any", duplicates=1)],
         ],
     )
