@@ -130,6 +130,17 @@ class Fault:
     times: int = 1
     when: Literal["before", "after", "lost"] = "before"
 
+    def __post_init__(self) -> None:
+        """ProgramError for what Stripe could not do."""
+        if self.times < 1:
+            raise ProgramError(f"a fault strikes at least once, not {self.times} times")
+        allowed = (402, 409, 429) if self.when == "before" else ()
+        if self.when != "lost" and self.status not in allowed and not 500 <= self.status <= 599:
+            raise ProgramError(
+                f"Stripe does not fail a call with {self.status} {self.when} its effect: "
+                "use 402, 409, 429 (before only) or 5xx"
+            )
+
 
 Act = Pay | Cancel | Refund | Renew | AtStripe
 Operation = Do | Act | Deliveries

@@ -82,6 +82,37 @@ async def old(dsn: str) -> AsyncIterator[Old]:
         await http.close_async()
 
 
+def test_coming_back_before_the_webhook_writes_its_row_once(empty_dsn: str) -> None:
+    async def play() -> None:
+        async with old(empty_dsn) as on:
+            user, code = await on.register(ada := Person())
+            await on.confirm(code)
+            session = (await on.check_out(user, ada.email)).json()["sessionId"]
+            path = f"/checkout/done?session_id={session}"
+            assert (await on.client.get(path)).status_code == 409
+            paid = on.stripe.account.complete_session(session)
+            assert (await on.client.get(path)).json()["subscription"] == paid["subscription"]
+            (row,) = await on.rows("subscriptions", user)
+            assert (row["stripe_subscription_id"], row["status"]) == (paid["subscription"], "active")
+            await on.deliver_all()
+            assert len(await on.rows("subscriptions", user)) == 1
+
+    run(play())
+
+
+def test_deleting_an_account_leaves_nothing_when_nothing_is_under_way(empty_dsn: str) -> None:
+    async def play() -> None:
+        async with old(empty_dsn) as on:
+            user, code = await on.register(ada := Person())
+            await on.confirm(code)
+            body = {"userId": user, "email": ada.email}
+            assert (await on.client.post("/api/auth/delete-account", json=body)).status_code == 200
+            assert on.stripe.living() == []
+            assert await on.rows("profiles", user) == await on.rows("subscriptions", user) == []
+
+    run(play())
+
+
 def test_one_after_the_other_it_is_right(empty_dsn: str) -> None:
     async def play() -> None:
         async with old(empty_dsn) as on:
