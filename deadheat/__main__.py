@@ -1,5 +1,25 @@
-"""``python -m deadheat`` is ``deadheat``."""
+"""``python -m deadheat`` and the command ``deadheat``.
 
-from deadheat.cli import main
+Importing everything takes a while; Ctrl-C during it must end like any other.
+"""
 
-main(prog_name="deadheat")
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+
+
+def start() -> None:
+    """Run the command line; 130 for Ctrl-C, however early it comes."""
+    try:
+        from deadheat.cli import main
+
+        main(prog_name="deadheat")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    start()

@@ -8,12 +8,12 @@
     │   ├── PostgresUnavailable    no server to be had, or it does not answer
     │   ├── StripeMockUnavailable  the stripe-mock that was asked for is not there
     │   ├── TargetNotReady         the target did not start, or never answered its ready path
+    │   ├── ProgramError           a scenario built a program that makes no sense
     │   └── Refused                unsafe: a live key, or an address that is not loopback
     ├── Trouble                    a run could not be judged (exit code 3)
     │   ├── TargetLost             the target is gone, and no fault of ours took it down
     │   └── DatabaseLost           the database is gone, likewise
     ├── ActRefused                 Stripe would not let a person do that (pay a session that is not open)
-    ├── ProgramError               a scenario built a program that makes no sense
     └── Inconclusive               an exploration that nothing can be said of
     Violated (AssertionError)      an exploration in which an invariant was violated
 
@@ -65,6 +65,10 @@ class TargetNotReady(SetupError):
     """The target did not start, or never answered its ready path."""
 
 
+class ProgramError(SetupError):
+    """A scenario built a program that makes no sense."""
+
+
 class Refused(SetupError):
     """Deadheat refuses: a live key, or an address that is not loopback."""
 
@@ -83,10 +87,6 @@ class DatabaseLost(Trouble):
 
 class ActRefused(DeadheatError):
     """Stripe would not let a person do that."""
-
-
-class ProgramError(DeadheatError):
-    """A scenario built a program that makes no sense."""
 
 
 class Inconclusive(DeadheatError):

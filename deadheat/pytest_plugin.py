@@ -120,6 +120,7 @@ class Arena:
         strategy: str | None = None,
     ) -> Exploration:
         """Explore; Violated or Inconclusive for what is not clean."""
+        __tracebackhide__ = True
         settings = replace(
             self.settings,
             schedules=schedules or self.settings.schedules,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from deadheat.engine.places import HttpAnswer, look_up
+from deadheat.errors import Trouble
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer
 
@@ -40,11 +41,11 @@ def http_client(base_url: str) -> httpx.AsyncClient:
 
 
 async def exchange(
-    client: httpx.AsyncClient, method: str, path: str, *, headers: dict[str, str], **body: Any
+    client: httpx.AsyncClient, method: str, path: str, *, headers: dict[str, str], **more: Any
 ) -> HttpAnswer | None:
-    """Make one call; None when no answer came."""
+    """Make one call; None when no answer came. ``more`` are httpx's, a body or a time-out."""
     try:
-        response = await client.request(method, path, headers=headers, **body)
+        response = await client.request(method, path, headers=headers, **more)
     except httpx.HTTPError:
         return None
     pairs = tuple((name.lower(), value) for name, value in response.headers.multi_items())
@@ -70,7 +71,7 @@ class Caller:
             if last is not None:
                 gave_session |= bool(operation.session and look_up(operation.session, last))
                 if success:
-                    _capture(call, last, part, actor)
+                    _capture(operation, call, last, part, actor)
             seq = self._answered(operation, call, actor, last)
             if not success:
                 break
@@ -86,6 +87,7 @@ class Caller:
             user_id=part.id,
             status=status,
             success=success,
+            refusal=status in operation.refusals,
             promises_customer=operation.customer is not None,
             customer=customer,
             session=gave_session,
@@ -133,11 +135,14 @@ class Caller:
         return step.seq
 
 
-def _capture(call: Request, answer: HttpAnswer, part: Part, actor: str) -> None:
+def _capture(operation: OperationSettings, call: Request, answer: HttpAnswer, part: Part, actor: str) -> None:
     for name, place in call.capture.items():
         value = look_up(place, answer)
         if value is None:
-            continue
+            raise Trouble(
+                f"[target.operations.{operation.name}] captures {name} from {place}, and the answer "
+                f"{answer.status} to {call.method} {call.path} holds nothing there"
+            )
         if name == "user.id":
             part.named_by_target(value)
             part.shared["user.id"] = value

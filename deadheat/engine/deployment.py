@@ -7,20 +7,21 @@ the gate belong to that run alone.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deadheat.engine.caller import http_client
+from deadheat.engine.caller import exchange, http_client
 from deadheat.engine.postgres import open_postgres
 from deadheat.engine.quiet import Habits
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
 from deadheat.engine.target import Target, migrate_target, open_target
-from deadheat.errors import TargetLost, Trouble
+from deadheat.errors import DatabaseLost, PostgresUnavailable, TargetLost, Trouble
 from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     from deadheat.engine.postgres import PostgresServer
     from deadheat.settings import Settings
+
+
+FIT_SECONDS_MAX = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +111,32 @@ class Deployment:
         if self.server.failure is not None:
             raise Trouble(f"an error of Deadheat's own in the simulator: {self.server.failure!r}")
         if not self.target.alive():
-            raise TargetLost(f"the target is gone; the last lines of its log:\n{self.target.log_tail()}")
+            lines = self.target.log_tail().strip().splitlines()
+            last = f"; the last line of its log: {lines[-1].strip()}" if lines else ""
+            raise TargetLost(f"the target is gone{last}")
+
+    async def unfit(self) -> str | None:
+        """Say why nothing more can be run here; None when target and database answer."""
+        if not self.target.alive():
+            return "the target is gone"
+        ready = self.settings.target.ready
+        answer = await exchange(self.client, "GET", ready, headers={}, timeout=FIT_SECONDS_MAX)
+        if answer is None:
+            return f"the target does not answer {ready} within {FIT_SECONDS_MAX:.0f} s"
+        try:
+            if self.database is not None:
+                await asyncio.wait_for(self.database.busy(), FIT_SECONDS_MAX)
+        except (DatabaseLost, TimeoutError):
+            return "the database does not answer"
+        return None
+
+
+async def _drop(grounds: Grounds, name: str) -> None:
+    """Drop a database; when its server is gone there is nothing left to do but say so."""
+    try:
+        await grounds.postgres.drop_database(name)
+    except PostgresUnavailable as error:
+        grounds.notice(f"the database {name} was not dropped: {error}")
 
 
 @asynccontextmanager
@@ -129,7 +158,7 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
             "stripe.webhook-secret": secret,
         }
         await grounds.postgres.create_database(name, template=await grounds.template(values))
-        stack.push_async_callback(grounds.postgres.drop_database, name)
+        stack.push_async_callback(_drop, grounds, name)
         log = grounds.logs / f"target-{index}.log"
         target = await stack.enter_async_context(
             open_target(

@@ -7,8 +7,8 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from deadheat.errors import SettingsError, UnknownScenario, closest
-from deadheat.program import ACTS, Scenario
+from deadheat.errors import ProgramError, SettingsError, UnknownScenario, closest
+from deadheat.program import ACTS, Do, Scenario, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,6 +51,28 @@ def lacking(made: Scenario, target: TargetSettings) -> tuple[str, ...]:
     return tuple(need for need in made.needs if need not in offered)
 
 
+def rehearse(made: Scenario, target: TargetSettings) -> None:
+    """Build a scenario's program once, before anything runs.
+
+    ProgramError when it cannot be built, or does an operation that the target does not offer although
+    the scenario does not say that it needs it.
+    """
+    try:
+        program = made(World("rehearsal"))
+    except ProgramError:
+        raise
+    except Exception as error:
+        raise ProgramError(
+            f"scenario {made.name} cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    for operation in program.operations():
+        if isinstance(operation, Do) and operation.operation not in target.operations:
+            raise ProgramError(
+                f"scenario {made.name} does {operation.operation}, which the target does not offer."
+                f"{closest(operation.operation, target.operations)} Name it in needs to skip the scenario."
+            )
+
+
 def _scenarios_of(path: Path) -> list[Scenario]:
     name = f"deadheat_scenarios.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -60,6 +82,6 @@ def _scenarios_of(path: Path) -> list[Scenario]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingsError(f"cannot import {path}: {type(error).__name__}: {error}") from error
     return [value for value in vars(module).values() if isinstance(value, Scenario)]

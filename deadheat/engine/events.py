@@ -117,7 +117,10 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFinished:
-    """The suite is over. ``invariants`` maps an id to runs checked and runs violated."""
+    """The suite is over. ``invariants`` maps an id to runs checked and runs violated.
+
+    ``stripe_mock`` is as in `SuiteStarted`, with what became of it; empty where that is not known.
+    """
 
     verdict: Verdict
     scenarios: tuple[Exploration, ...]
@@ -126,6 +129,7 @@ class SuiteFinished:
     invariants: Mapping[str, tuple[int, int]]
     not_checked: Mapping[str, str]
     interrupted: bool = False
+    stripe_mock: str = ""
 
 
 Event = SuiteStarted | SettingUp | Notice | ScenarioStarted | RunFinished | Exploration | SuiteFinished

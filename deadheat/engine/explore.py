@@ -16,21 +16,24 @@ from typing import TYPE_CHECKING, Protocol
 
 from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, SuiteStarted, Verdict
 from deadheat.engine.run import Ran, run_program
-from deadheat.errors import ProgramError, Trouble
+from deadheat.errors import Trouble
+from deadheat.history import Plane
 from deadheat.invariants import Tally, judge
 from deadheat.program import World
 from deadheat.schedule import make_strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from deadheat.engine.deployment import Deployment
     from deadheat.engine.events import Event
+    from deadheat.engine.stripe_mock import StripeMock
     from deadheat.history import Step
     from deadheat.invariants.settled import Judgement, Violation
-    from deadheat.program import Program, Scenario
+    from deadheat.program import Scenario
 
 SCHEDULES = 20  # runs of a scenario when nothing else is said
+STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer every call
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
 
 
@@ -66,6 +69,8 @@ class _Seen:
     verdict: Verdict = Verdict.CLEAN
     inconclusive: int = 0
     in_a_row: int = 0
+    unstruck: set[str] = field(default_factory=set)
+    struck: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     actors: int = 0
     raced: bool = False
@@ -79,6 +84,7 @@ class _Seen:
         self.runs[strategy] += 1
         verdict = _verdict(judgement)
         self.verdict = max(self.verdict, verdict)
+        self.struck |= bool(ran.history.of(Plane.FAULT))
         self.in_a_row = self.in_a_row + 1 if judgement is None else 0
         self.raced |= strategy == "barrage" and ran.raced(self.scenario.races)
         if judgement is None:
@@ -124,7 +130,7 @@ class _Seen:
         )
 
     def finish(self, elapsed_s: float) -> Exploration:
-        """Give the exploration; a race that never happened makes it inconclusive."""
+        """Give the exploration; a race or a fault that never happened makes it inconclusive."""
         reason = None
         if self.reasons:
             reason, times = self.reasons.most_common(1)[0]
@@ -135,6 +141,9 @@ class _Seen:
             self.verdict = Verdict.INCONCLUSIVE
             never = f"{races[0]} and {races[1]} were never" if races else "no two requests or deliveries were"
             reason = f"the race never happened: {never} in the air at the same moment"
+        if self.unstruck and not self.struck and self.verdict is Verdict.CLEAN:
+            self.verdict = Verdict.INCONCLUSIVE
+            reason = f"the fault on {', '.join(sorted(self.unstruck))} never struck: nobody made such a call"
         return Exploration(
             scenario=self.scenario.name,
             verdict=self.verdict,
@@ -153,15 +162,23 @@ class _Seen:
 class Explorer:
     """Explores scenarios on the deployments of one invocation; numbers the runs of all of them."""
 
-    deployments: Sequence[Deployment]
+    deployments: list[Deployment]
     sink: HistorySink
     emit: Callable[[Event], None]
     invocation: str
     seed: int
     postgres: str
-    stripe_mock: str
+    mock: StripeMock | None
+    _gone: str | None = None
     _current: tuple[_Seen, float] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def stripe_mock(self) -> str:
+        """Say which stripe-mock stood behind the simulator, and whether it did to the end."""
+        if self.mock is None:
+            return "off"
+        return f"{self.mock.version}{STOPPED if self.mock.outage else ''}"
 
     def started(self, run_id: str, target: str, scenarios: tuple[str, ...]) -> SuiteStarted:
         """Say what is raced and on what."""
@@ -182,6 +199,9 @@ class Explorer:
         seen = _Seen(scenario)
         began = time.perf_counter()
         self._current = seen, began
+        if not self.deployments:
+            seen.reasons[self._gone or "there is nothing to run it on"] += 1
+            seen.verdict = Verdict.INCONCLUSIVE
         shares = _shares(budget.strategies, planned)
         for strategy in budget.strategies:
             until = began + budget.seconds if budget.seconds is not None else None
@@ -189,7 +209,7 @@ class Explorer:
             if strategy == "serial" and len(budget.strategies) > 1:
                 left = iter(range(1))
             async with asyncio.TaskGroup() as group:
-                for deployment in self.deployments:
+                for deployment in tuple(self.deployments):
                     group.create_task(self._work(deployment, strategy, left, until, seen))
         finished = seen.finish(time.perf_counter() - began)
         self._current = None
@@ -217,21 +237,19 @@ class Explorer:
             if seen.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
                 return
             number = next(self._numbers)
-            program = self._program(seen.scenario, number, deployment)
+            program = seen.scenario(World(f"{self.invocation}{number:x}"))
             seen.actors = len(program.race)
+            seen.unstruck = {fault.route for fault in program.faults}
             steps = self.sink.begin(number, seen.scenario.name, name)
             ran = await run_program(program, deployment, strategy, number=number, sink=steps)
             ran, judgement = _judged(ran, deployment)
             finished = seen.note(name, number, ran, judgement)
             self.sink.end(number, finished.verdict, finished.reason)
             self.emit(finished)
-
-    def _program(self, scenario: Scenario, number: int, deployment: Deployment) -> Program:
-        program = scenario(World(f"{self.invocation}{number:x}"))
-        for name in {o.operation for o in program.operations() if hasattr(o, "operation")}:
-            if name not in deployment.settings.target.operations:
-                raise ProgramError(f"scenario {scenario.name} does {name}, which the target does not offer")
-        return program
+            if judgement is None and (why := await deployment.unfit()) is not None:
+                self._gone = why
+                self.deployments.remove(deployment)
+                return
 
 
 def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:

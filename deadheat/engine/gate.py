@@ -83,6 +83,10 @@ class RunGate:
             data=self._data(kind, call),
         )
 
+    def abandoned(self, call: Call) -> None:
+        """Take note that a call will cross no further."""
+        self.in_flight -= 1
+
     def _strike(self, call: Call, part: Part | None) -> None:
         if not self.armed or part is None or call.decided:
             return

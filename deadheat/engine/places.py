@@ -65,7 +65,7 @@ def look_up(place: str, answer: HttpAnswer) -> str | None:
             value = value[int(key)]
         else:
             return None
-    return None if value is None else str(value)
+    return None if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 @dataclass(slots=True)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from deadheat.schedule import Strategy
     from deadheat.stripe_sim import Endpoint
 
-ACTORS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LEAD = "before"
 RUN_SECONDS_MAX = 120.0
 
@@ -86,6 +85,20 @@ async def run_program(
     )
 
 
+def actor_name(index: int) -> str:
+    """Name the actors as columns of a sheet are: A to Z, then AA.
+
+    >>> actor_name(0), actor_name(25), actor_name(26)
+    ('A', 'Z', 'AA')
+    """
+    name = ""
+    while index >= 0:
+        index, digit = divmod(index, 26)
+        name = chr(ord("A") + digit) + name
+        index -= 1
+    return name
+
+
 def _reason(error: BaseException) -> str:
     """Say why a run came to nothing; what is not trouble of the target's is an error of our own."""
     while isinstance(error, BaseExceptionGroup):
@@ -117,12 +130,14 @@ class Run:
         self.caller = Caller(deployment.client, recorder)
         self.quiet = Quiet(self.gate, recorder, deployment.database, deployment.habits)
         self.answers: list[Answer] = []
+        self.done: list[tuple[Do, Answer]] = []
         self.racing: set[str] = set()  # actors whose operations are not all done
 
     async def to_the_end(self, number: int) -> Settled:
         """Play the run; Trouble when it cannot be judged."""
         self.strategy.begin(number)
         self.account.begin_run(int(time.time()))
+        self.deployment.server.failure = None
         self.deployment.server.gate = self.gate
         self.gate.on_effect = self.courier.news.set
         for operation in self.program.before:
@@ -132,10 +147,11 @@ class Run:
         await (self._one_at_a_time() if self.strategy.controlled else self._all_at_once())
         self.gate.armed = False
         await self.quiet.reached()
+        await self._try_again()
         return await self._settle()
 
     async def _one_at_a_time(self) -> None:
-        waiting = {ACTORS[i]: list(actor) for i, actor in enumerate(self.program.race)}
+        waiting = {actor_name(i): list(actor) for i, actor in enumerate(self.program.race)}
         done: Counter[str] = Counter()
         while held := [StepName(actor, "request", done[actor]) for actor, left in waiting.items() if left]:
             chosen = held[self.strategy.choose(held)].actor
@@ -147,7 +163,7 @@ class Run:
         barrier = asyncio.Event()
         self.gate.timed = True
         self.racing = {
-            ACTORS[i]
+            actor_name(i)
             for i, actor in enumerate(self.program.race)
             if not all(isinstance(operation, Deliveries) for operation in actor)
         }
@@ -161,7 +177,7 @@ class Run:
 
         async with asyncio.TaskGroup() as group:
             for i, actor in enumerate(self.program.race):
-                group.create_task(play(ACTORS[i], tuple(actor)))
+                group.create_task(play(actor_name(i), tuple(actor)))
             barrier.set()
         self.gate.timed = False
 
@@ -186,6 +202,7 @@ class Run:
         finally:
             live.discard(actor)
         self.answers.append(answer)
+        self.done.append((operation, answer))
         if answer.status is None:
             self.deployment.check_alive()
             raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
@@ -211,6 +228,17 @@ class Run:
             label=operation.operation,
             data={"operation": operation.operation, "not done": str(nothing)},
         )
+
+    async def _try_again(self) -> None:
+        """Do once more what failed last for an actor while a fault struck: it must work by now."""
+        if not self.recorder.history().of(Plane.FAULT):
+            return
+        last = {answer.actor: (operation, answer) for operation, answer in self.done if answer.in_race}
+        for operation, answer in last.values():
+            if answer.status is not None and answer.status >= 500:
+                await self._do(operation, answer.actor, in_race=False)
+                self.answers[-1] = replace(self.answers[-1], retried=True)
+                await self.quiet.reached()
 
     async def _deliver(self, deliveries: Deliveries, actor: str) -> None:
         if self.strategy.controlled or actor == LEAD:
@@ -269,7 +297,7 @@ class Run:
             refused=refused,
             forged_changed=forged_changed,
             asked_for=self._asked_for(),
-            made_to_fail=bool(self.program.faults),
+            made_to_fail=bool(self.recorder.history().of(Plane.FAULT)),
             webhooks=bool(self.deployment.webhook_path),
             history=self.recorder.history(),
         )

@@ -46,6 +46,8 @@ _LISTENING = re.compile(r"Listening for HTTP at address: (\S+):(\d+)")
 class StripeMock:
     """A stripe-mock that answers. ``version`` is its release, ``spec_version`` its API version.
 
+    ``outage`` says why it did not answer a call, once it did not.
+
     Either may be unknown: ``"unknown"`` and None.
     """
 
@@ -61,7 +63,7 @@ class StripeMock:
         self.spec_version = spec_version
         self._client = client
         self._notice = notice
-        self._outage_told = False
+        self.outage: str | None = None
 
     @classmethod
     @asynccontextmanager
@@ -126,8 +128,8 @@ class StripeMock:
             return None
 
     def _tell_outage(self, why: str) -> None:
-        if not self._outage_told:
-            self._outage_told = True
+        if self.outage is None:
+            self.outage = why
             self._notice(f"stripe-mock does not answer ({why}); calls go on without its validation.")
 
 

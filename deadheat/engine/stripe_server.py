@@ -36,6 +36,9 @@ class StripeGate(Protocol):
     async def hold(self, kind: StepKind, call: Call) -> None:
         """Wait until ``call`` may be received, have its effect, or be answered."""
 
+    def abandoned(self, call: Call) -> None:
+        """Hear that a call that was held will not reach its response."""
+
     def crossed(self, kind: StepKind, call: Call) -> None:
         """Take note of a crossing, at once after it."""
 
@@ -45,6 +48,9 @@ class OpenGate:
 
     async def hold(self, kind: StepKind, call: Call) -> None:
         """Do not wait."""
+
+    def abandoned(self, call: Call) -> None:
+        """Hear that a call that was held will not reach its response."""
 
     def crossed(self, kind: StepKind, call: Call) -> None:
         """Take no note."""
@@ -128,8 +134,8 @@ class StripeServer:
         """Take one call through its three crossings; None closes the connection without an answer."""
         call = self.account.parse(request)
         gate = self.gate  # one and the same for the whole call, whatever begins meanwhile
+        self._watch_for_live_key(request)
         try:
-            self._watch_for_live_key(request)
             await gate.hold(StepKind.RECEIVED, call)
             await self._ask_mock(call)
             self.account.received(call)
@@ -142,9 +148,11 @@ class StripeServer:
             gate.crossed(StepKind.RESPONSE, call)
         except asyncio.CancelledError:
             self.account.abandon(call)
+            gate.abandoned(call)
             raise
         except Exception as error:  # ours: the run that it belongs to cannot be judged
             self.account.abandon(call)
+            gate.abandoned(call)
             self.failure = self.failure or error
             asyncio.get_running_loop().call_exception_handler(
                 {

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from deadheat.engine.deployment import Grounds, open_deployment
-from deadheat.engine.discover import lacking
+from deadheat.engine.discover import lacking, rehearse
 from deadheat.engine.events import (
     Exploration,
     Notice,
@@ -28,7 +28,7 @@ from deadheat.engine.explore import Budget, Explorer
 from deadheat.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from deadheat.engine.events import Event
@@ -85,7 +85,7 @@ async def open_explorer(
             invocation=secrets.token_hex(3),
             seed=settings.seed,
             postgres=grounds.postgres.describe,
-            stripe_mock=grounds.mock.version if grounds.mock else "off",
+            mock=grounds.mock,
         )
 
 
@@ -99,12 +99,13 @@ async def run_suite(
     emit: Callable[[Event], None],
 ) -> SuiteFinished:
     """Explore the scenarios one after the other; emits `SuiteFinished` also when interrupted."""
-    budget = budget_of(settings)
     missing = {made.name: lacking(made, settings.target) for made in scenarios}
-    planned = budget.planned()
+    _check(scenarios, missing, settings)
     done: list[Exploration] = []
     async with open_explorer(settings, run_id=run_id, folder=folder, sink=sink, emit=emit) as explorer:
+        budget = budget_of(settings)
         began = time.perf_counter()
+        planned = budget.planned()
         planned = planned * sum(not lack for lack in missing.values()) if planned else None
         names = tuple(made.name for made in scenarios)
         emit(replace(explorer.started(run_id, settings.target_name, names), planned=planned))
@@ -122,8 +123,24 @@ async def run_suite(
             emit(finish(done, time.perf_counter() - began, interrupted=True))
             raise
         finished = finish(done, time.perf_counter() - began)
-    emit(finished)
+        finished = replace(finished, stripe_mock=explorer.stripe_mock)
+        emit(finished)
     return finished
+
+
+def _check(scenarios: Sequence[Scenario], missing: Mapping[str, tuple[str, ...]], settings: Settings) -> None:
+    """Refuse, before anything is put up, what cannot come to a verdict."""
+    runnable = [made for made in scenarios if not missing[made.name]]
+    if not scenarios:
+        raise SettingsError("there is no scenario to run: the folders of scenarios hold none.")
+    if not runnable:
+        lacks = sorted({need for lack in missing.values() for need in lack})
+        raise SettingsError(
+            f"there is nothing to run: the target offers none of {', '.join(lacks)}, which the scenarios "
+            "need. Describe them in [target.operations]."
+        )
+    for made in runnable:
+        rehearse(made, settings.target)
 
 
 def finish(

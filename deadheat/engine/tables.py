@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from deadheat.errors import DatabaseLost, SettingsError, closest
+from deadheat.errors import DatabaseLost, SettingsError, Trouble, closest
 from deadheat.invariants.settled import CustomerRow, EffectRow, SubscriptionRow, Tables
 
 if TYPE_CHECKING:
@@ -24,7 +24,14 @@ COLUMNS = {
     "effects": ("source_id", "kind"),
 }
 
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class Database:
                 rows[name] = sorted((_texts(row) for row in found), key=repr)
         except _LOST as error:
             raise DatabaseLost(f"the database went away while we read {name}: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise Trouble(f"[target.tables] {name}: the query fails on what the run left: {error}") from error
         return Tables(
             customers=_made(CustomerRow, rows.get("customers")),
             subscriptions=_made(SubscriptionRow, rows.get("subscriptions")),

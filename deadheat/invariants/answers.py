@@ -38,6 +38,13 @@ def setup_complete(case: Case) -> Iterator[Evidence]:
                 yield from _by_the_rows(case, answer, person)
             if answer.session:
                 set_up |= ids
+        elif answer.retried and not answer.refusal:
+            yield Evidence(
+                says=f"{_let(answer, person)} It had failed while something was made to fail, and nothing "
+                "was any more: whoever was turned away then stays turned away.",
+                user_id=answer.user_id,
+                steps=(answer.seq,),
+            )
         elif answer.session and not ids & set_up:
             yield Evidence(
                 says=f"{_let(answer, person)} It was no success, and yet it gave a session: the browser "
@@ -134,7 +141,7 @@ def answers_agree(case: Case) -> Iterator[Evidence]:
 def no_server_error(case: Case) -> Iterator[Evidence]:
     """Judge no-server-error; a SQLSTATE of the same actor since its request is evidence."""
     for answer in case.settled.answers:
-        if answer.status is None or answer.status < 500:
+        if answer.status is None or answer.status < 500 or (case.settled.made_to_fail and not answer.retried):
             continue
         errors = _errors_before(case, answer)
         because = f" Postgres had said {listed([state for _, state in errors])} to it." if errors else ""
@@ -161,15 +168,16 @@ def _let(answer: Answer, person: Person | None) -> str:
 
 
 def _made_to_fail(settled: Settled) -> str | None:
-    return "something was made to fail" if settled.made_to_fail else None
+    retried = any(answer.retried for answer in settled.answers)
+    return "something was made to fail" if settled.made_to_fail and not retried else None
 
 
 INVARIANTS = (
     Invariant(
         id="setup-complete",
         holds_when="every operation answered with success left what it promises: a profile row naming a "
-        "Stripe customer that exists; a sign-up that could not gave no session; a deleted account left "
-        "nothing live at Stripe",
+        "Stripe customer that exists; a sign-up that could not gave no session, and works once "
+        "Stripe does; a deleted account left nothing live at Stripe",
         check=setup_complete,
         needs=("customers",),
     ),

@@ -83,7 +83,9 @@ class Answer:
     """What one of the target's operations was answered. ``seq`` is the step in the history.
 
     ``status`` is None when there was no answer at all. ``promises_customer`` says that the
-    operation is configured to name a customer; ``customer`` is the one it named.
+    operation is configured to name a customer; ``customer`` is the one it named. ``refusal``: the status
+    is one that the operation is configured to refuse with. ``retried``: it was done once more after
+    the race, since it had failed while something was made to fail.
     """
 
     seq: int
@@ -96,6 +98,8 @@ class Answer:
     customer: str | None = None
     session: bool = False
     in_race: bool = True
+    refusal: bool = False
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
             lacks = plain(", ".join(exploration.skipped))
             lines.append(f"  skipped: {plain(exploration.scenario)} (the target does not offer {lacks})")
     if started is not None:
-        lines.append(f"  {stripe_mock_line(started.stripe_mock)}")
+        lines.append(f"  {stripe_mock_line(finished.stripe_mock or started.stripe_mock)}")
     return lines
 
 

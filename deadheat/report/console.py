@@ -8,6 +8,7 @@ markup, and passes through `plain`: what a target sent cannot colour, move or er
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -43,12 +44,22 @@ WIDTH_ELSEWHERE = 110
 STYLES = {"clean": "green", "violated": "bold red", "inconclusive": "yellow", "skipped": "dim"}
 
 
+class QuietlyPiped(Console):
+    """A console whose reader may leave: the suite goes on, and its verdict stands."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more, and let nothing that is still buffered be said at exit."""
+        self.quiet = True
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 def make_console(file: TextIO) -> Console:
     """Make a console for ``file``: 110 columns where there is no terminal and COLUMNS is not set."""
     reconfigure = getattr(file, "reconfigure", None)
     if reconfigure is not None:  # an encoding that lacks a character must not end a report
         reconfigure(errors="backslashreplace")
-    console = Console(file=file, markup=False, emoji=False, highlight=False)
+    console = QuietlyPiped(file=file, markup=False, emoji=False, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH_ELSEWHERE
     return console

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadheat.engine.events import Verdict
+from deadheat.engine.explore import STOPPED
 from deadheat.invariants import BUILT_IN
 from deadheat.report.plain import plain
 
@@ -105,6 +106,8 @@ def stripe_mock_line(stripe_mock: str) -> str:
     """Say in one line whether stripe-mock stood behind the simulator."""
     if stripe_mock == "off":
         return "stripe-mock: off. Only the calls that the simulator models were validated."
+    if stripe_mock.endswith(STOPPED):
+        return f"stripe-mock: {plain(stripe_mock)}. From then on only the simulator validated calls."
     return f"stripe-mock: {plain(stripe_mock)} validated the calls to Stripe."
 
 

@@ -65,7 +65,7 @@ def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
         "verdict": word,
         "seed": started.seed,
         "postgres": started.postgres,
-        "stripe_mock": started.stripe_mock,
+        "stripe_mock": finished.stripe_mock or started.stripe_mock,
         "elapsed_s": round(finished.elapsed_s, 3),
         "runs": finished.runs,
         "runs_per_s": round(finished.runs / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,

@@ -43,6 +43,9 @@ class HandGate:
     def crossed(self, kind: StepKind, call: Call) -> None:
         self.log.append((kind.value, str(call.params.get("email"))))
 
+    def abandoned(self, call: Call) -> None:
+        pass
+
     def let_go(self, kind: StepKind, email: str) -> None:
         self._open[(kind, email)].set()
 

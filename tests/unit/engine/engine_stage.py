@@ -50,6 +50,10 @@ class Stage:
     webhook_path: str = "/hook"
     database: Any = None
     troubled: Exception | None = None
+    unfit_for: str | None = None
+    turned_away_once: bool = False
+    turned_away_for_ever: bool = False
+    turned_away: set[str] = field(default_factory=set)
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
@@ -68,6 +72,9 @@ class Stage:
         if self.troubled is not None:
             raise self.troubled
 
+    async def unfit(self) -> str | None:
+        return self.unfit_for
+
     async def play(self, program: Program, strategy: str = "serial", number: int = 1) -> Ran:
         """Run a program here."""
         return await run_program(program, self, make_strategy(strategy, 7), number=number)  # type: ignore[arg-type]
@@ -82,6 +89,12 @@ class Stage:
         self.seen.append(f"begin {body['email']}")
         made = await self._create(body["email"])
         self.seen.append(f"end {body['email']}")
+        spent = body["email"] in self.turned_away
+        if (self.turned_away_once or self.turned_away_for_ever) and (
+            "id" not in made or (spent and self.turned_away_for_ever)
+        ):
+            self.turned_away.add(body["email"])
+            return httpx.Response(503)
         headers = {"set-cookie": "session=abc; Path=/"}
         return httpx.Response(200, json={"customer": made.get("id")}, headers=headers)
 

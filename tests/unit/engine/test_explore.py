@@ -48,13 +48,13 @@ def explore(
     events: list[Event] = []
     sink = Sink()
     explorer = Explorer(
-        deployments=stages or (Stage(),),  # type: ignore[arg-type]
+        deployments=list(stages) or [Stage()],  # type: ignore[arg-type]
         sink=sink,
         emit=events.append,
         invocation="ab",
         seed=1,
         postgres="none",
-        stripe_mock="off",
+        mock=None,
     )
     scenario = Scenario(name="some.one", needs=(), build=build, about="")
     return asyncio.run(explorer.explore(scenario, budget)), events, sink
@@ -159,3 +159,37 @@ def test_checked_in_one_scenario_is_checked() -> None:
     finished = finish([one, two], 1)
     assert finished.invariants == {"x": (5, 1)}
     assert finished.not_checked == {"y": "off"}
+
+
+def test_a_deployment_that_is_lost_is_left_to_itself_and_the_others_go_on() -> None:
+    lost = Stage(fails_with=ZeroDivisionError("x"), unfit_for="the target is gone")
+    explored, _, _ = explore(once, Budget(strategies=("barrage",), schedules=8), lost, Stage())
+    assert (explored.runs, explored.inconclusive) == (8, 1)
+
+
+def test_with_every_deployment_lost_nothing_more_is_run() -> None:
+    lost = Stage(fails_with=ZeroDivisionError("x"), unfit_for="the target is gone")
+    explored, _, _ = explore(once, Budget(schedules=8), lost)
+    assert (explored.runs, explored.verdict) == (1, Verdict.INCONCLUSIVE)
+
+
+def test_a_fault_that_never_strikes_leaves_nothing_proven() -> None:
+    def build(world: World) -> Program:
+        ada = world.user()
+        return Program(race=[[ada.do("sign-up")]], faults=[world.stripe_fails(ada, "POST /v1/custmers")])
+
+    explored, _, _ = explore(build, Budget(schedules=3))
+    assert explored.verdict is Verdict.INCONCLUSIVE
+    assert explored.reason == "the fault on POST /v1/custmers never struck: nobody made such a call"
+
+
+def test_who_was_turned_away_while_stripe_failed_must_get_in_afterwards() -> None:
+    def build(world: World) -> Program:
+        ada = world.user()
+        return Program(race=[[ada.do("sign-up")]], faults=[world.stripe_fails(ada, "POST /v1/customers")])
+
+    healed, _, _ = explore(build, Budget(schedules=2), Stage(turned_away_once=True))
+    assert healed.verdict is Verdict.CLEAN
+    locked_out, _, _ = explore(build, Budget(schedules=2), Stage(turned_away_for_ever=True))
+    assert locked_out.verdict is Verdict.VIOLATED
+    assert "no-server-error" in {finding.invariant for finding in locked_out.findings}

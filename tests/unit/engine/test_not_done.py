@@ -51,10 +51,17 @@ def test_with_what_an_answer_gave_it_is_done() -> None:
 
 
 def test_without_it_is_noted_and_the_run_goes_on() -> None:
-    ran = play("return", "sign-up", "return", answers_with="nothing")
+    ran = play("return", "sign-up", "return", answers_with="customer")
     assert ran.settled is not None, ran.reason
-    assert [a.operation for a in ran.settled.answers] == ["sign-up"]
-    assert not_done(ran) == ["return", "return"]
+    assert [a.operation for a in ran.settled.answers] == ["sign-up", "return"]
+    assert not_done(ran) == ["return"]
+
+
+def test_an_answer_of_success_that_lacks_what_is_captured_is_named() -> None:
+    ran = play("sign-up", answers_with="nothing")
+    assert ran.settled is None
+    assert ran.reason is not None
+    assert "captures code from $.nothing, and the answer 200 to POST /sign-up holds nothing" in ran.reason
 
 
 def test_a_program_in_which_nothing_gives_it_is_wrong() -> None:
