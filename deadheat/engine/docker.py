@@ -78,22 +78,28 @@ async def open_container(
     ``notice`` is told of a pull, of what dead runs had left, and of a container that would not go.
     """
     env = {**environ, **_ENVIRONMENT}
+    left = False
     with _order(wanted) as order:
         argv = [sys.executable, "-P", "-W", "ignore", _KEEPER, str(order)]
-        async with _hearing(notice) as heard:
-            async with spawn(argv, env=env, output=heard.sink, grace_s=STOP_SECONDS) as keeper:
+        try:
+            async with (
+                _hearing(notice) as heard,
+                spawn(argv, env=env, output=heard.sink, grace_s=STOP_SECONDS) as keeper,
+            ):
                 heard.close_sink()
                 try:
                     yield await heard.port(wanted)
                 finally:
                     await keeper.stop()
-            if keeper.returncode == -signal.SIGTERM:  # it had not begun
+                    left = keeper.returncode not in (0, -signal.SIGTERM)  # the latter: it had not begun
+        finally:
+            if not left:
                 order.unlink(missing_ok=True)
 
 
 @contextmanager
 def _order(wanted: Wanted) -> Iterator[Path]:
-    """Write an order that is locked while the block, or we, last; the keeper removes it."""
+    """Write an order that is locked while the block, or we, last; it stays when a container is left."""
     descriptor, path = tempfile.mkstemp(prefix=docker_keeper.PREFIX, suffix=".json")
     with os.fdopen(descriptor, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -8,12 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_here import POSTGRES, STRIPE_MOCK, containers, need
 
+from deadheat.engine.docker_keeper import PREFIX
 from deadheat.engine.postgres import open_postgres
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.errors import PostgresUnavailable, StripeMockUnavailable
@@ -21,7 +24,6 @@ from deadheat.stripe_sim.wire import ApiRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -48,12 +50,17 @@ def engine() -> Any:
 @pytest.fixture(autouse=True)
 def _nothing_stays(engine: Any) -> Iterator[None]:
     """Whatever a test does, no container of its own may be there when it has ended."""
-    before = containers(engine)
+    before, orders_before = containers(engine), orders()
     yield
     left = containers(engine) - before
     for name in left:
         engine.containers.get(name).remove(force=True, v=True)
     assert not left
+    assert orders() <= orders_before
+
+
+def orders() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*")}
 
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
