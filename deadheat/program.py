@@ -121,7 +121,9 @@ class Fault:
     """Stripe's API fails: the next ``times`` calls of this user to ``route``.
 
     ``when`` is where it fails: "before" the effect, "after" it, or "lost" (the effect happened and
-    the answer never arrives; ``status`` is then meaningless).
+    the answer never arrives; ``status`` is then meaningless). ``may_miss`` says that a target that
+    never makes such a call is tested all the same; otherwise a fault that never struck makes the
+    exploration inconclusive.
     """
 
     user: User
@@ -129,6 +131,7 @@ class Fault:
     status: int = 500
     times: int = 1
     when: Literal["before", "after", "lost"] = "before"
+    may_miss: bool = False
 
     def __post_init__(self) -> None:
         """ProgramError for what Stripe could not do."""
@@ -262,9 +265,10 @@ class World:
         status: int = 500,
         times: int = 1,
         when: Literal["before", "after", "lost"] = "before",
+        may_miss: bool = False,
     ) -> Fault:
         """Make Stripe fail the next ``times`` calls to ``route``, e.g. ``POST /v1/customers``."""
-        return Fault(user=user, route=route, status=status, times=times, when=when)
+        return Fault(user=user, route=route, status=status, times=times, when=when, may_miss=may_miss)
 
     @property
     def users(self) -> tuple[User, ...]:
