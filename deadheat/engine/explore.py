@@ -239,7 +239,7 @@ class Explorer:
             number = next(self._numbers)
             program = seen.scenario(World(f"{self.invocation}{number:x}"))
             seen.actors = len(program.race)
-            seen.unstruck = {fault.route for fault in program.faults}
+            seen.unstruck = {fault.route for fault in program.faults if not fault.may_miss}
             steps = self.sink.begin(number, seen.scenario.name, name)
             ran = await run_program(program, deployment, strategy, number=number, sink=steps)
             ran, judgement = _judged(ran, deployment)
