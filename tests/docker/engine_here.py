@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
-from typing import Any
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 POSTGRES = "postgres:17"
 STRIPE_MOCK = "stripe/stripe-mock:v0.197.0"
 
 
-def need(*images: str) -> Any:
+@contextmanager
+def need(*images: str) -> Iterator[Any]:
     """Give a client of the engine; skip where there is none, or an image is not here and not to be had."""
     docker = pytest.importorskip("docker", reason='no testcontainers here: pip install "deadheat[docker]"')
     try:
-        engine = docker.from_env()
-    except docker.errors.DockerException as error:
+        _knock(docker.utils.parse_host(os.environ.get("DOCKER_HOST")))
+    except OSError as error:
         pytest.skip(f"no Docker engine answers here; a plain `dockerd`, as root, is enough ({error})")
-    for image in images:
-        try:
-            engine.images.get(image)
-        except docker.errors.ImageNotFound:
-            _pull(docker, engine, image)
-    return engine
+    with closing(docker.from_env()) as engine:
+        for image in images:
+            try:
+                engine.images.get(image)
+            except docker.errors.ImageNotFound:
+                _pull(docker, engine, image)
+        yield engine
+
+
+def _knock(address: str) -> None:
+    """Connect and hang up; a client of docker's that finds nobody leaks its socket."""
+    parts = urlsplit(address)
+    if parts.scheme == "http+unix":
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.connect(parts.path)
+    else:
+        socket.create_connection((parts.hostname or "localhost", parts.port or 2375), timeout=5.0).close()
 
 
 def _pull(docker: Any, engine: Any, image: str) -> None:

@@ -49,14 +49,14 @@ def test_it_is_read(command: tuple[str, ...]) -> None:
 def services(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
     """Put up what the file says, wait until it is healthy, give the ports; take it down again."""
     command = need_compose(*request.param)
-    engine = need(POSTGRES, STRIPE_MOCK)
     ports = (free_port(), free_port())
-    try:
-        compose(command, "up", "--detach", ports=ports)
-        _wait_until_healthy(engine)
-        yield ports
-    finally:
-        compose(command, "down", "--volumes", ports=ports)
+    with need(POSTGRES, STRIPE_MOCK) as engine:
+        try:
+            compose(command, "up", "--detach", ports=ports)
+            _wait_until_healthy(engine)
+            yield ports
+        finally:
+            compose(command, "down", "--volumes", ports=ports)
 
 
 def project() -> str:

@@ -43,8 +43,9 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def engine() -> Any:
-    return need(POSTGRES, STRIPE_MOCK)
+def engine() -> Iterator[Any]:
+    with need(POSTGRES, STRIPE_MOCK) as engine:
+        yield engine
 
 
 @pytest.fixture(autouse=True)
