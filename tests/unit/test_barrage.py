@@ -1,0 +1,57 @@
+"""Barrage: what it draws is fixed by its seed and the run's number, and stays within its bounds."""
+
+from __future__ import annotations
+
+from deadheat.schedule.barrage import CALL_MS, DELIVERY_MS, Barrage
+
+MANY = 200
+
+
+def draws(seed: int, run: int, *, before: int = 0) -> list[float]:
+    """Give what one strategy draws in one run, after ``before`` draws in an earlier one."""
+    barrage = Barrage(seed)
+    for _ in range(before):
+        barrage.delay_ms()
+    barrage.begin(run)
+    drawn = [barrage.delay_ms() for _ in range(5)]
+    for _ in range(5):
+        latency = barrage.latency()
+        drawn += [latency.to_effect_ms, latency.to_response_ms]
+    return drawn
+
+
+def test_the_same_seed_and_run_draw_the_same_whatever_was_drawn_before() -> None:
+    assert draws(7, 3) == draws(7, 3, before=11)
+
+
+def test_two_runs_draw_differently() -> None:
+    assert not set(draws(7, 1)) & set(draws(7, 2))
+
+
+def test_two_seeds_draw_differently() -> None:
+    assert not set(draws(7, 1)) & set(draws(8, 1))
+
+
+def test_a_call_takes_5_to_50_ms_and_its_effect_falls_anywhere_within() -> None:
+    barrage = Barrage(1)
+    barrage.begin(1)
+    calls = [barrage.latency() for _ in range(MANY)]
+    totals = [call.to_effect_ms + call.to_response_ms for call in calls]
+    shares = [call.to_effect_ms / total for call, total in zip(calls, totals, strict=True)]
+    assert CALL_MS == (5.0, 50.0)
+    assert min(call.to_effect_ms for call in calls) >= 0
+    assert min(call.to_response_ms for call in calls) >= 0
+    # That none of 200 uniform draws falls into a given tenth has odds of 7e-10, and the seed is fixed.
+    assert 5.0 <= min(totals) < 9.5
+    assert 45.5 < max(totals) <= 50.0 + 1e-9
+    assert min(shares) < 0.1
+    assert max(shares) > 0.9
+
+
+def test_a_delivery_takes_0_to_20_ms() -> None:
+    barrage = Barrage(1)
+    barrage.begin(1)
+    delays = [barrage.delay_ms() for _ in range(MANY)]
+    assert DELIVERY_MS == (0.0, 20.0)
+    assert 0.0 <= min(delays) < 2.0
+    assert 18.0 < max(delays) <= 20.0
