@@ -103,6 +103,20 @@ def test_a_run_sees_the_rows_of_its_own_people(house: House) -> None:
     assert house.read(tables) == Tables(customers=(), subscriptions=())
 
 
+def test_the_order_in_which_postgres_keeps_rows_is_no_difference(house: House) -> None:
+    seen: list[Tables] = []
+
+    async def test(ours: Any) -> None:
+        database = await Database.of(ours, {"customers": CUSTOMERS})
+        for who in (ADA, BOB, ADA):
+            await ours.execute("update profiles set divisor = divisor where id = $1", who)
+            seen.append(await database.read([ADA, BOB]))
+
+    house.run(test)
+    assert len(seen[0].customers or ()) == 2
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_what_is_not_mapped_is_none(house: House) -> None:
     read = house.read({"customers": CUSTOMERS}, ADA)
     assert (read.subscriptions, read.effects) == (None, None)
