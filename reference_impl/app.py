@@ -23,6 +23,7 @@ from reference_impl.customer_service import AccountClosed, CustomerService
 from reference_impl.database import Database, DatabaseUnavailable
 from reference_impl.identity import require_own
 from reference_impl.ledger import Ledger
+from reference_impl.losers import Losers
 from reference_impl.metrics import CONTENT_TYPE, Metrics
 from reference_impl.profiles import Profiles
 from reference_impl.sessions import CheckoutSessions
@@ -49,7 +50,10 @@ class Application:
         self.metrics = metrics
         ledger, profiles, sessions = Ledger(database), Profiles(database), CheckoutSessions(database)
         self.accounts = Accounts(database)
-        self.customers = CustomerService(profiles, stripe, metrics, patience_s=settings.stripe_patience_s)
+        losers = Losers(profiles, stripe, metrics)
+        self.customers = CustomerService(
+            profiles, losers, stripe, metrics, patience_s=settings.stripe_patience_s
+        )
         self.auth = Auth(
             self.accounts,
             self.customers,
@@ -65,7 +69,7 @@ class Application:
             patience_s=settings.stripe_patience_s,
         )
         self.closing = AccountClosing(profiles, sessions, self.customers, self.checkouts)
-        self.sync = StripeSync(ledger, stripe, metrics, secret=settings.stripe_webhook_secret)
+        self.sync = StripeSync(ledger, losers, stripe, metrics, secret=settings.stripe_webhook_secret)
 
     async def create_customer(self, request: Request) -> Response:
         """``POST /api/auth/create-customer {userId, email, fullName?}``."""
@@ -144,21 +148,24 @@ class Application:
 
 
 ENDPOINTS = (
-    ("POST", "/auth/sign-up", lambda app: app.auth.sign_up),
-    ("GET", "/auth/callback", lambda app: app.auth.callback),
-    ("POST", "/api/auth/create-customer", lambda app: app.create_customer),
-    ("POST", "/api/stripe/checkout", lambda app: app.check_out),
-    ("POST", "/api/auth/delete-account", lambda app: app.delete_account),
-    ("GET", "/checkout/done", lambda app: app.checkout_done),
-    ("POST", "/api/stripe/webhook", lambda app: app.webhook),
-    ("GET", "/healthz", lambda app: app.health),
-    ("GET", "/metrics", lambda app: app.show_metrics),
-    ("GET", "/welcome", lambda app: app.welcome),
+    ("POST", "/auth/sign-up", logs.AUTH_CALLBACK, lambda app: app.auth.sign_up),
+    ("GET", "/auth/callback", logs.AUTH_CALLBACK, lambda app: app.auth.callback),
+    ("POST", "/api/auth/create-customer", logs.CUSTOMER_SERVICE, lambda app: app.create_customer),
+    ("POST", "/api/stripe/checkout", logs.CHECKOUT, lambda app: app.check_out),
+    ("POST", "/api/auth/delete-account", logs.CUSTOMER_SERVICE, lambda app: app.delete_account),
+    ("GET", "/checkout/done", logs.CHECKOUT, lambda app: app.checkout_done),
+    ("POST", "/api/stripe/webhook", logs.STRIPE_SYNC, lambda app: app.webhook),
+    ("GET", "/healthz", logs.APPLICATION, lambda app: app.health),
+    ("GET", "/metrics", logs.APPLICATION, lambda app: app.show_metrics),
+    ("GET", "/welcome", logs.APPLICATION, lambda app: app.welcome),
 )
 
 
-def endpoint(path: str, pick: Callable[[Any], Callable[[Request], Awaitable[Response]]]) -> Any:
-    """Give the Starlette endpoint of a route: the part's answer, or its refusal, counted and timed."""
+def endpoint(path: str, prefix: str, pick: Callable[[Any], Callable[[Request], Awaitable[Response]]]) -> Any:
+    """Give the Starlette endpoint of a route: the part's answer, or its refusal, counted and timed.
+
+    An error that nobody foresaw is logged, counted and answered 500, as JSON like every refusal.
+    """
 
     async def answer(request: Request) -> Response:
         app = request.app.state.application
@@ -171,6 +178,10 @@ def endpoint(path: str, pick: Callable[[Any], Callable[[Request], Awaitable[Resp
             response = Refusal(410, "account_closed", "this account has been deleted").response()
         except DatabaseUnavailable:
             response = answers.unavailable("the database does not answer").response()
+        except Exception as error:
+            app.metrics.count("reference_failures_total", route=path)
+            logs.failure(prefix, error, route=path)
+            response = Refusal(500, "internal_error", "this went wrong on our side").response()
         app.metrics.count("reference_requests_total", route=path, status=str(response.status_code))
         app.metrics.count("reference_request_seconds_total", time.perf_counter() - began, route=path)
         return response
@@ -193,6 +204,9 @@ async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
 
 
 app = Starlette(
-    routes=[Route(path, endpoint(path, pick), methods=[method]) for method, path, pick in ENDPOINTS],
+    routes=[
+        Route(path, endpoint(path, prefix, pick), methods=[method])
+        for method, path, prefix, pick in ENDPOINTS
+    ],
     lifespan=lifespan,
 )

@@ -43,7 +43,7 @@ class Auth:
         The code is what the link in the mail would carry; answering with it stands for the mail.
         """
         body = await read_object(request)
-        email, full_name = email_of(body, "email").lower(), optional_text(body, "fullName")
+        email, full_name = email_of(body, "email"), optional_text(body, "fullName")
         user = await self._accounts.register(email, full_name)
         code = secrets.token_urlsafe(32)
         await self._accounts.add_link(code, user)

@@ -10,7 +10,7 @@ How it stays right:
   has for the user, *then* creates: what earlier attempts did is in the list. So nothing is made twice
   after a lost answer, a 5xx that took effect, a crash, or 24 hours, when Stripe forgets the key.
 - Recording is one SQL function that keeps a customer which is already there. Who finds another one
-  there removes its own at Stripe.
+  there removes its own at Stripe (losers.py); what could not be removed is tried again by later calls.
 - A recorded customer is looked up at Stripe before it is promised; one that was deleted there is
   retired, which is final, and replaced by the next attempt.
 """
@@ -31,6 +31,7 @@ from reference_impl.stripe_calls import KeySpent, Refused, StripeTrouble, Unavai
 if TYPE_CHECKING:
     from stripe.params import CustomerListParams
 
+    from reference_impl.losers import Losers
     from reference_impl.metrics import Metrics
     from reference_impl.profiles import Profile, Profiles
     from reference_impl.stripe_calls import StripeCalls
@@ -62,9 +63,16 @@ class CustomerService:
     """Customers of users. Safe to call at once from any number of tasks and processes."""
 
     def __init__(
-        self, profiles: Profiles, stripe: StripeCalls, metrics: Metrics, *, patience_s: float = 25.0
+        self,
+        profiles: Profiles,
+        losers: Losers,
+        stripe: StripeCalls,
+        metrics: Metrics,
+        *,
+        patience_s: float = 25.0,
     ) -> None:
         self._profiles = profiles
+        self._losers = losers
         self._stripe = stripe
         self._metrics = metrics
         self._patience_s = patience_s
@@ -104,6 +112,7 @@ class CustomerService:
                 raise AccountClosed
             if profile.stripe_customer_id is not None:
                 if await self.confirm(user, profile.stripe_customer_id):
+                    await self._losers.remove_pending(user)
                     return await self._known(profile, full_name)
                 continue
             customer = await self._find(profile) or await self._create(profile)
@@ -293,25 +302,11 @@ class CustomerService:
             logs.warning(CUSTOMER_SERVICE, f"name not sent: {error}", customer=customer)
 
     async def _remove_loser(self, user: UUID, customer: str) -> None:
-        """Delete a customer that lost; deleting would end its subscriptions, so never one that has any."""
-        if not await self._profiles.drop_loser(customer, user):
-            return
+        """Delete a customer that lost. Nobody waits for it: a later call tries again."""
         try:
-            subscriptions = await self._stripe.call(
-                "subscriptions.list",
-                lambda: self._stripe.v1.subscriptions.list_async(params={"customer": customer, "limit": 1}),
-            )
-            if subscriptions.data["data"]:
-                logs.warning(CUSTOMER_SERVICE, "loser has a subscription", user=user, customer=customer)
-                return
-            await self._stripe.call(
-                "customers.delete", lambda: self._stripe.v1.customers.delete_async(customer)
-            )
+            await self._losers.remove(user, customer)
         except StripeTrouble as error:
             logs.warning(CUSTOMER_SERVICE, f"loser not deleted: {error}", user=user, customer=customer)
-            return
-        self._metrics.count("reference_customers_total", event="removed")
-        logs.info(CUSTOMER_SERVICE, "loser deleted", user=user, customer=customer)
 
 
 def _uuid(user_id: UUID | str) -> UUID:

@@ -2,8 +2,10 @@
 
 No transaction of this application spans a call to Stripe and none needs a second connection, so a
 connection is never waited for by somebody who holds one. Every transaction may be run again from the
-start: it is, when Postgres chose it as the victim of a deadlock, when a lock or a connection did not
-come in time, or when the connection broke. `Database.run` is the one place that knows.
+start: it is, when Postgres chose it as the victim of a deadlock, when a lock did not come in time, or
+when the connection broke. All tries together have ten seconds; when no connection is free in that time
+there is no second try, since whoever waits longer only makes the queue longer. `Database.run` is the
+one place that knows.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES_MAX = 6
-ACQUIRE_S_MAX = 10.0
+RUN_S_MAX = 10.0
+PING_S_MAX = 2.0
+RELEASE_S_MAX = 2.0
 SESSION = {
     "application_name": "reference_impl",
     "default_transaction_isolation": "read committed",
@@ -49,14 +53,15 @@ _AGAIN = (
 
 
 class DatabaseUnavailable(Exception):
-    """Postgres did not do it, several times over."""
+    """Postgres did not do it, several times over or in all the time there was."""
 
 
 class Database:
     """The database, through a pool. One for each process."""
 
-    def __init__(self, pool: asyncpg.Pool, metrics: Metrics) -> None:
+    def __init__(self, pool: asyncpg.Pool, metrics: Metrics, *, patience_s: float = RUN_S_MAX) -> None:
         self._pool = pool
+        self._patience_s = patience_s
         self._metrics = metrics
 
     @classmethod
@@ -75,19 +80,39 @@ class Database:
         """Close the pool."""
         await self._pool.close()
 
-    async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    async def run(
+        self, work: Callable[[asyncpg.Connection], Awaitable[T]], *, within_s: float | None = None
+    ) -> T:
         """Run ``work`` on a connection, again where that may help; DatabaseUnavailable if it never did."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (self._patience_s if within_s is None else within_s)
+        last: Exception | None = None
         for tried in range(TRIES_MAX):
+            if clock() >= deadline:
+                break
             try:
-                async with self._pool.acquire(timeout=ACQUIRE_S_MAX) as connection:
-                    return await work(connection)
+                return await self._try(work, deadline)
             except _AGAIN as error:
                 state = getattr(error, "sqlstate", None) or type(error).__name__
                 self._metrics.count("reference_database_retries_total", sqlstate=str(state))
                 logs.warning(DATABASE, "the database did not do it", sqlstate=state, tried=tried + 1)
                 last = error
             await asyncio.sleep(0.01 * 2**tried * random.uniform(0.5, 1))
-        raise DatabaseUnavailable(f"the database did not do it in {TRIES_MAX} tries") from last
+        raise DatabaseUnavailable("the database did not do it in all the tries and time there were") from last
+
+    async def _try(self, work: Callable[[asyncpg.Connection], Awaitable[T]], deadline: float) -> T:
+        connection = None
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._pool.acquire()
+                return await work(connection)
+        except TimeoutError as error:
+            if connection is None:
+                raise DatabaseUnavailable("no connection was free in time") from error
+            raise
+        finally:
+            if connection is not None:
+                await self._pool.release(connection, timeout=RELEASE_S_MAX)
 
     async def row(self, statement: str, *values: Any) -> Any:
         """Give the first row of a statement, or None."""
@@ -103,5 +128,7 @@ class Database:
         return found
 
     async def ping(self) -> None:
-        """Ask for a sign of life."""
-        await self.value("select 1")
+        """Ask for a sign of life; DatabaseUnavailable after two seconds without one."""
+        await self.run(
+            lambda connection: connection.fetchval("select 1"), within_s=min(PING_S_MAX, self._patience_s)
+        )

@@ -105,22 +105,19 @@ class Ledger:
     async def adopt_customer(self, event: EventEntry, customer: str, user_id: UUID) -> str:
         """Record a customer that its maker may have died before recording, with the event's line.
 
-        Only for a user whose profile waits for a customer.
+        Only for a known user who has none. Gives 'lost', with no line written, where the user has
+        another customer or has closed the account: the caller removes this one, then enters the event.
         """
 
         async def work(connection: asyncpg.Connection) -> str:
             async with connection.transaction():
-                if not await _enter(connection, event, True):
+                verdict = await connection.fetchval("select adopt_customer($1, $2)", customer, user_id)
+                if verdict == "lost":
+                    return "lost"
+                recorded = verdict == "recorded"
+                if not await _enter(connection, event, recorded):
                     return "duplicate"
-                await connection.execute(
-                    """
-                    select create_customer_and_profile_atomic(user_id, email, $2)
-                    from profiles where user_id = $1 and stripe_customer_id is null
-                    """,
-                    user_id,
-                    customer,
-                )
-                return "applied"
+                return "applied" if recorded else "ignored"
 
         return await self._db.run(work)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 LOGGER = logging.getLogger("reference_impl")
@@ -16,6 +18,7 @@ CHECKOUT = "[CHECKOUT]"
 AUTH_CALLBACK = "[AUTH CALLBACK]"
 STRIPE_SYNC = "[STRIPE SYNC]"
 DATABASE = "[DATABASE]"
+APPLICATION = "[APPLICATION]"
 
 
 def start_logging() -> None:
@@ -36,6 +39,17 @@ def info(prefix: str, message: str, **ids: Any) -> None:
 def warning(prefix: str, message: str, **ids: Any) -> None:
     """Write that something went wrong and was dealt with, or will be tried again."""
     LOGGER.warning("%s %s%s", prefix, message, _pairs(ids))
+
+
+def failure(prefix: str, error: Exception, **ids: Any) -> None:
+    """Write that something went wrong which nobody foresaw.
+
+    Of the error its type and where it was raised; its message may tell what must not be here.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "reference_impl" in frame.filename] or frames
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(own))
+    LOGGER.error("%s failed: %s at %s%s", prefix, type(error).__name__, where, _pairs(ids))
 
 
 def _pairs(ids: dict[str, Any]) -> str:

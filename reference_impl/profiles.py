@@ -112,6 +112,30 @@ class Profiles:
         """Take a customer out of use that could not be recorded; False where a profile names it."""
         return bool(await self._db.value("select drop_loser($1, $2)", customer, user_id))
 
+    async def pending_losers(self, user_id: UUID, at_most: int) -> list[str]:
+        """Give losers of the user that are still at Stripe; each has one try less from then on."""
+        rows = await self._db.rows(
+            """
+            update retired_customers set removals_left = removals_left - 1
+            where stripe_customer_id in (
+                select r.stripe_customer_id from retired_customers r
+                where r.user_id = $1 and r.removals_left > 0
+                order by r.retired_at, r.stripe_customer_id limit $2
+                for update skip locked
+            )
+            returning stripe_customer_id as id
+            """,
+            user_id,
+            at_most,
+        )
+        return [row["id"] for row in rows]
+
+    async def settle_loser(self, customer: str) -> None:
+        """Note that nothing is left to be done at Stripe about a loser."""
+        await self._db.value(
+            "update retired_customers set removals_left = 0 where stripe_customer_id = $1", customer
+        )
+
     async def billed_customer(self, user_id: UUID) -> str | None:
         """Give the customer of the user's newest live subscription, unless it is retired."""
         customer: str | None = await self._db.value(

@@ -7,6 +7,7 @@ from the payload, in the shapes of every API version: the object's own, and thos
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 TOLERANCE_S = 300
+CREATED_MAX = 2**63 - 1
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
 
 class NotStripes(Exception):
@@ -65,21 +68,41 @@ def receive(body: bytes, signature: str | None, secret: str) -> StripeEvent:
 
 def read_event(event: Mapping[str, Any]) -> StripeEvent:
     """Read an event's JSON; KeyError, TypeError or ValueError for what is none."""
-    if event["object"] != "event" or not isinstance(event["id"], str) or not isinstance(event["type"], str):
+    if event["object"] != "event":
         raise ValueError("not an event")
     thing: Mapping[str, Any] = event["data"]["object"]
     kind = thing.get("object")
     customer = thing.get("id") if kind == "customer" else thing.get("customer")
     created = event.get("created")
     return StripeEvent(
-        id=event["id"],
-        type=event["type"],
-        created=created if isinstance(created, int) else None,
-        customer=id_of(customer),
-        subscription=_subscription(kind, thing),
+        id=_id(event["id"]),
+        type=_id(event["type"]),
+        created=None if created is None else _second(created),
+        customer=_optional_id(customer),
+        subscription=_optional_id(_subscription(kind, thing)),
         user_hint=user_of(thing.get("client_reference_id"))
         or user_of((thing.get("metadata") or {}).get("user_id")),
     )
+
+
+def _id(value: Any) -> str:
+    """Give an id (or a type, which looks alike) that Postgres and Stripe's paths can take."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError("not an id")
+    return value
+
+
+def _optional_id(reference: Any) -> str | None:
+    """Give the id of what a field refers to, expanded or not; None where it refers to nothing."""
+    value = id_of(reference)
+    return None if value is None else _id(value)
+
+
+def _second(value: Any) -> int:
+    """Give a time in Unix seconds that Postgres can take as a bigint."""
+    if not isinstance(value, int) or not 0 <= value <= CREATED_MAX:
+        raise ValueError("not a time")
+    return value
 
 
 def _subscription(kind: Any, thing: Mapping[str, Any]) -> str | None:

@@ -17,14 +17,16 @@ from reference_impl.database import DatabaseUnavailable
 from reference_impl.logs import STRIPE_SYNC
 from reference_impl.stripe_calls import Refused, Reply, StripeTrouble
 from reference_impl.stripe_events import NotStripes, StripeEvent, receive
-from reference_impl.subscriptions import read_subscription
+from reference_impl.subscriptions import read_subscription, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from uuid import UUID
 
     import stripe
 
     from reference_impl.ledger import Ledger
+    from reference_impl.losers import Losers
     from reference_impl.metrics import Metrics
     from reference_impl.stripe_calls import StripeCalls
 
@@ -38,6 +40,7 @@ class StripeSync:
     def __init__(
         self,
         ledger: Ledger,
+        losers: Losers,
         stripe: StripeCalls,
         metrics: Metrics,
         *,
@@ -45,6 +48,7 @@ class StripeSync:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._ledger = ledger
+        self._losers = losers
         self._stripe = stripe
         self._metrics = metrics
         self._secret = secret
@@ -100,18 +104,33 @@ class StripeSync:
             return await self._ledger.apply(event.entry)
         state = read_subscription(reply.data)
         if state.user_hint is None:
-            state = replace(state, user_hint=event.user_hint)
+            hint = event.user_hint or await self._customers_user(state.customer)
+            state = replace(state, user_hint=hint)
         return await self._ledger.apply(event.entry, ticket, state)
 
+    async def _customers_user(self, customer: str) -> UUID | None:
+        """Give the user that the metadata of a subscription's customer name, if any."""
+        reply = await self._read(
+            "customers.retrieve", lambda: self._stripe.v1.customers.retrieve_async(customer)
+        )
+        return None if reply is None else user_of((reply.data.get("metadata") or {}).get("user_id"))
+
     async def _adopt(self, event: StripeEvent, customer: str) -> str:
-        """Record a customer whose maker died, or gave up, between Stripe and the database."""
+        """Record a customer whose maker died, or gave up, between Stripe and the database.
+
+        One that came too late, when the user has another, is removed: nobody else knows of it.
+        """
         assert event.user_hint is not None
         reply = await self._read(
             "customers.retrieve", lambda: self._stripe.v1.customers.retrieve_async(customer)
         )
         if reply is None or reply.data.get("deleted"):
             return await self._ledger.apply(event.entry)
-        return await self._ledger.adopt_customer(event.entry, customer, event.user_hint)
+        outcome = await self._ledger.adopt_customer(event.entry, customer, event.user_hint)
+        if outcome == "lost":
+            await self._losers.remove(event.user_hint, customer)
+            return await self._ledger.apply(event.entry)
+        return outcome
 
     async def _read(self, name: str, send: Callable[[], Awaitable[stripe.StripeObject]]) -> Reply | None:
         """Read an object; None where Stripe does not have it."""

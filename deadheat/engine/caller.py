@@ -112,8 +112,7 @@ class Caller:
             self.client, call.method, path, headers=headers, **({"json": body} if body is not None else {})
         )
         if answer is not None:
-            for name, value in answer.cookies().items():
-                part.cookies[name] = value
+            part.keep(answer.cookies())
         return answer
 
     def _answered(

@@ -52,6 +52,10 @@ class Part:
             self.ids.remove(user_id)
         self.ids.append(user_id)
 
+    def keep(self, cookies: Mapping[str, str]) -> None:
+        """Keep the cookies that an answer sets; one without a value was deleted."""
+        self.cookies = {name: value for name, value in {**self.cookies, **cookies}.items() if value}
+
     def session_for(self, actor: str) -> str | None:
         """Give the checkout session to pay: the actor's own, else the user's last."""
         return self.sessions.get(actor, self.last_session)

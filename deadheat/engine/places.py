@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
+from email.utils import mktime_tz, parsedate_tz
+from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any
 
 from deadheat.errors import NothingCaptured, closest
@@ -38,7 +40,7 @@ class HttpAnswer:
             if name != "set-cookie":
                 continue
             try:
-                found.update({k: m.value for k, m in SimpleCookie(value).items()})
+                found.update({k: "" if _deleted(m) else m.value for k, m in SimpleCookie(value).items()})
             except CookieError:
                 continue
         return found
@@ -49,6 +51,18 @@ class HttpAnswer:
             return json.loads(self.body)
         except ValueError:
             return None
+
+
+def _deleted(cookie: Morsel[str]) -> bool:
+    """Say whether a cookie is set to be gone at once; Max-Age goes before Expires (RFC 6265, 5.3)."""
+    age: str = cookie["max-age"]
+    if age.removeprefix("-").isdigit():
+        return age.startswith("-") or not age.strip("0")
+    expires = parsedate_tz(cookie["expires"])
+    try:
+        return expires is not None and mktime_tz(expires) <= time.time()
+    except (ValueError, OverflowError):
+        return False
 
 
 def look_up(place: str, answer: HttpAnswer) -> str | None:

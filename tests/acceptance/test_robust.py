@@ -33,12 +33,12 @@ MISTAKES = {
 
 
 def a_suite(folder: Path, body: str) -> None:
-    """A folder whose deadheat.toml names scenarios of its own, for the reference."""
+    """A project with scenarios of its own, for the reference."""
     (folder / "races").mkdir()
     (folder / "races" / "own.py").write_text(
         f"{HEAD}@scenario()\ndef one(world: World) -> Program:\n{body}\n"
     )
-    (folder / "deadheat.toml").write_text('scenarios = ["races"]\n')
+    (folder / "pyproject.toml").write_text('[tool.deadheat]\nscenarios = ["races"]\n')
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -98,7 +98,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             "-m",
             "deadheat",
             "run",
-            "signup.*",
+            "signup.two-at-once",
             "--schedules",
             "60",
             "--workers",
@@ -138,7 +138,7 @@ def below(pid: int, name: str) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["uvicorn reference_impl", "bin/postgres"])
+@pytest.mark.parametrize("victim", ["uvicorn reference_impl", "postgres -D"])
 def test_a_target_or_database_that_dies_is_inconclusive(running: subprocess.Popen[str], victim: str) -> None:
     for pid in below(running.pid, victim):
         if pid != running.pid:

@@ -94,6 +94,9 @@ class StripeDouble:
     def crossed(self, kind: StepKind, call: Call) -> None:
         """Hear that a step was taken: the server tells."""
 
+    def abandoned(self, call: Call) -> None:
+        """Hear that a call came to no end: the server tells."""
+
     def fail(self, route: str, *failures: Failure) -> None:
         """Make the next calls of a route fail, one after the other."""
         self.failures.setdefault(route, deque()).extend(failures)

@@ -43,6 +43,29 @@ def test_two_sign_ups_of_one_address_are_one_user(dsn: str) -> None:
     run(play())
 
 
+@pytest.mark.parametrize(
+    ("signed_up", "typed"),
+    [("ÉVA@example.test", "ÉVA@example.test"), ("éva@example.test", "E\u0301VA@Example.TEST")],
+)
+def test_an_address_of_other_letters_opens_its_own_account(dsn: str, signed_up: str, typed: str) -> None:
+    """The server's locale is C, whose `lower()` knows no É."""
+
+    async def play() -> None:
+        async with stage(dsn) as on:
+            user, code = await on.register(Person(email=signed_up))
+            again, _ = await on.register(Person(email=typed))
+            assert again == user
+            person = Person(id=user, email=typed)
+            made = await on.create_customer(person)
+            assert made.status_code == 200, made.text
+            assert (await on.check_out(person)).status_code == 200
+            assert (await on.confirm(code)).headers["stripe-customer-id"] == made.json()["stripeCustomerId"]
+            stolen = await on.create_customer(Person(email=typed))
+            assert stolen.status_code == 403
+
+    run(play())
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_buying_and_signing_up_at_once_is_one_person_or_a_refusal(dsn: str, seed: int) -> None:
     """The page chose an id before there was an account: sign-up takes it over, or check-out is refused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import unicodedata
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -186,6 +187,30 @@ def test_tickets_keep_the_newest_reading(dsn: str) -> None:
                 )
                 rows = await db.fetch("select user_id, status from subscriptions where user_id = $1", user)
                 assert [tuple(row) for row in rows] == [(user, "canceled")]
+
+    run(play())
+
+
+def test_folding_agrees_with_python_on_every_letter(dsn: str) -> None:
+    """Whatever the locale: a letter, its lower case and its simple case folding are one address."""
+
+    async def play() -> None:
+        letters = [chr(n) for n in range(33, 0x1E944) if not 0xD800 <= n < 0xE000 and chr(n).isalpha()]
+        cased = [c for c in letters if c.lower() != c or len(c.casefold()) == 1 != c.casefold().find(c) + 1]
+        assert len(cased) > 1400
+        async with pool(dsn) as db:
+            different = await db.fetch(
+                """
+                select a, b from unnest($1::text[], $2::text[]) one (a, b)
+                where fold_email(a || '@b') <> fold_email(b || '@B')
+                """,
+                [c for c in cased for _ in range(2)],
+                [f for c in cased for f in (c.lower(), c.casefold() if len(c.casefold()) == 1 else c)],
+            )
+            assert [tuple(row) for row in different] == []
+            kept = letters[:52] + [c for c in letters if c not in set(cased) and c == c.lower()][:5000]
+            folded = await db.fetchval("select count(distinct fold_email(a)) from unnest($1::text[]) a", kept)
+            assert folded == len({unicodedata.normalize("NFC", c).casefold() for c in kept})
 
     run(play())
 

@@ -49,7 +49,7 @@ def perform(
         answer = yield _exchange(operation, call, part, tab)
         success = answer is not None and answer.status in call.success
         if answer is not None:
-            part.cookies.update(answer.cookies())
+            part.keep(answer.cookies())
             gave_session |= bool(operation.session and look_up(operation.session, answer))
             if success:
                 _capture(call, answer, part, tab)

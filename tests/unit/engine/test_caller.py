@@ -109,13 +109,14 @@ def test_several_cookies_are_sent_as_they_were_last_set(browsers: Browsers) -> N
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="Caller keeps a deleted cookie and sends it on: a known defect")
 @pytest.mark.parametrize(
     "deletion",
     [
         'session=""; Max-Age=0; Path=/',
         "session=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
         "session=deleted; Max-Age=0; Path=/",
+        "session=deleted; Max-Age=-1; Expires=Thu, 01 Jan 2099 00:00:00 GMT",
+        "session=deleted; Expires=Thu, 01-Jan-1970 00:00:00 GMT",
         "session=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/",
     ],
 )
@@ -125,6 +126,19 @@ def test_a_deleted_cookie_is_no_longer_sent(browsers: Browsers, deletion: str) -
     browsers.do(browsers.ada, Request(method="POST", path="/log-out"), ACCOUNT)
     assert [Site.sent(request) for request in browsers.site.came[1:]] == [{"session": browsers.ada.email}, {}]
     assert browsers.cast[browsers.ada].cookies == {}
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        "Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "Expires=Thu, 01 Jan 2099 00:00:00 GMT",
+        "Expires=whenever",
+    ],
+)
+def test_a_cookie_that_ends_later_is_sent(browsers: Browsers, ends: str) -> None:
+    browsers.site.says["/in"] = lambda: httpx.Response(200, headers={"set-cookie": f"session=x; {ends}"})
+    assert browsers.do(browsers.ada, Request(method="POST", path="/in"), ACCOUNT).status == 200
 
 
 def test_the_body_and_the_path_are_filled_and_noted(browsers: Browsers) -> None:
