@@ -129,7 +129,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def below(pid: int, name: str) -> list[int]:
     """The processes below ``pid`` whose command line holds ``name``, the eldest first."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     family = {pid}
     for _ in rows:
@@ -140,9 +140,10 @@ def below(pid: int, name: str) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["uvicorn reference_impl", "postgres -D"])
 def test_a_target_or_database_that_dies_is_inconclusive(running: subprocess.Popen[str], victim: str) -> None:
-    for pid in below(running.pid, victim):
-        if pid != running.pid:
-            os.kill(pid, signal.SIGKILL)
+    victims = [pid for pid in below(running.pid, victim) if pid != running.pid]
+    assert victims
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
     out, _ = running.communicate(timeout=150)
     assert running.returncode == 3, out
     assert "Traceback" not in out
@@ -151,9 +152,10 @@ def test_a_target_or_database_that_dies_is_inconclusive(running: subprocess.Pope
 
 @pytest.mark.slow
 def test_a_stripe_mock_that_dies_is_told(running: subprocess.Popen[str], stripe_mock: str) -> None:
-    for pid in below(running.pid, "stripe-mock -http"):
+    victims = below(running.pid, "stripe-mock -http")
+    assert victims
+    for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    running.send_signal(signal.SIGCONT)
     out, _ = running.communicate(timeout=240)
     assert "stripe-mock does not answer" in out
-    assert "(stopped answering)" in out.splitlines()[-1] + out
+    assert "(stopped answering)" in out
