@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from deadheat.invariants.settled import Judgement, Violation
     from deadheat.program import Scenario
 
-SCHEDULES = 20  # runs of a scenario when nothing else is said
+SCHEDULES = 12  # runs of a scenario when nothing else is said
 STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer every call
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
 
