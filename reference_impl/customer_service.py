@@ -189,6 +189,7 @@ class CustomerService:
         await self._profiles.retire_customer(customer, user_id)
         self._metrics.count("reference_customers_total", event="removed")
         logs.info(CUSTOMER_SERVICE, "customer deleted", user=user_id, customer=customer)
+        await self._losers.remove_pending(user_id)
 
     async def _fall_back(self, user: UUID, error: Exception) -> CustomerResult:
         refused = isinstance(error, Refused) and error.status == 400

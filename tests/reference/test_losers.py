@@ -166,6 +166,22 @@ def test_a_creation_that_took_effect_after_the_account_was_closed_is_undone(dsn:
     run(play())
 
 
+def test_closing_the_account_removes_what_is_pending(dsn: str) -> None:
+    async def play() -> None:
+        async with stage(dsn) as on:
+            ada = Person()
+            await kept_customer(on, ada)
+            loser = made_outside(on, ada)
+            on.stripe.fail(DELETE, *[Failure("before", 500)] * 5)
+            await on.apps[0].customers.create_customer_and_profile(ada.id, ada.email, loser)
+            on.stripe.failures.clear()
+            body = {"userId": ada.id, "email": ada.email}
+            assert (await on.clients[0].post("/api/auth/delete-account", json=body)).status_code == 200
+            assert living(on) == set()
+
+    run(play())
+
+
 def test_the_webhook_never_removes_what_another_profile_names(dsn: str) -> None:
     async def play() -> None:
         async with stage(dsn) as on:
