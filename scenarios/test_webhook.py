@@ -67,7 +67,7 @@ def refused_and_sent_again(world: World) -> Program:
         before=[ada.do("sign-up"), ada.do("check-out"), ada.pay()],
         race=[[world.deliveries(order="any")], [ada.renew()]],
         # A target that takes the event for the state never asks, and refuses nothing.
-        faults=[world.stripe_fails(ada, "GET /v1/subscriptions/:id", status=503, times=20, may_miss=True)],
+        faults=[world.stripe_fails(ada, "GET /v1/subscriptions/:id", status=503, times=1000, may_miss=True)],
     )
 
 

@@ -30,7 +30,7 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
         (
             click.option("--target", metavar="reference|before|FILE", help="What to race."),
             click.option("--postgres", metavar="auto|embedded|docker|DSN", help="Which Postgres to use."),
-            click.option("--stripe-mock", metavar="auto|docker|PATH|URL|off", help="What validates Stripe calls."),
+            click.option("--stripe-mock", metavar="auto|docker|PATH|URL|off", help="What validates calls."),
             click.option("--seed", type=click.IntRange(min=0), help="Draw the same latencies again."),
             click.option("--target-workers", type=click.IntRange(min=1), help="The target's processes."),
         )
