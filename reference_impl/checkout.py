@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from reference_impl.stripe_calls import StripeCalls
 
 TURNS_MAX = 12
+# Whoever closes somebody else's session must have turns left to open one in its place; else two tabs
+# that fight over the price could end with neither.
+CLOSING_TURNS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,8 @@ class CheckoutService:
                 for turn in range(TURNS_MAX):
                     if turn:
                         await self._stripe.pause(turn)
-                    session = await self._turn(user_id, email, price, full_name)
+                    may_close = turn < CLOSING_TURNS
+                    session = await self._turn(user_id, email, price, full_name, may_close=may_close)
                     if session is not None:
                         logs.info(CHECKOUT, "session open", user=user_id, session=session.id)
                         return session
@@ -118,7 +122,9 @@ class CheckoutService:
         logs.info(CHECKOUT, "came back", user=user, subscription=subscription)
         return Finished(subscription=subscription, status=state.status, customer=state.customer)
 
-    async def _turn(self, user: UUID, email: str, price: str, full_name: str | None) -> OpenSession | None:
+    async def _turn(
+        self, user: UUID, email: str, price: str, full_name: str | None, *, may_close: bool
+    ) -> OpenSession | None:
         """Take one step towards an open session; None when there is another one to take."""
         customer = await self._customer(user, email, full_name)
         await self._refuse_subscriber(user, customer)
@@ -134,7 +140,7 @@ class CheckoutService:
         status = session["status"]
         if status == "open" and (seen.customer, seen.price) == (customer, price):
             return OpenSession(id=session["id"], url=session["url"], customer=customer)
-        if status == "open":
+        if status == "open" and may_close:
             status = await self.expire(session["id"])
         if status == "complete":
             # Paid: a subscriber is refused; else its subscription has ended and a new one may begin.

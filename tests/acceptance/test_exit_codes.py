@@ -96,6 +96,7 @@ def test_a_target_with_a_port_of_its_own_is_raced(tmp_path: Path) -> None:
 def test_a_target_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "deadheat.toml").write_text(
         '[target]\nstart = "{python} -c \'raise SystemExit(7)\' {port}"\nready = "/"\n'
+        '[target.operations.sign-up]\nrequest = "POST /sign-up"\n'
     )
     ended = deadheat("run", folder=tmp_path)
     assert ended.code == 2, ended.out + ended.err
