@@ -17,6 +17,9 @@ export PIP_USER = 0
 WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK+set}" ]; then \
 	DEADHEAT_STRIPE_MOCK=$$(pwd)/.tools/stripe-mock; export DEADHEAT_STRIPE_MOCK; fi
 
+# Most of the tests wait for processes; a file's tests stay together, for what they share.
+SIDE_BY_SIDE = -n 3 --dist loadfile
+
 help:
 	@echo 'make race    race the reference implementation; TARGET=before, a settings file or a URL'
 	@echo '             races that instead, and ARGS="…" is passed on to `deadheat run`'
@@ -33,7 +36,7 @@ soak: environment-soak stripe-mock
 	@$(WITH_STRIPE_MOCK); exec .venv/bin/deadheat soak $(if $(TARGET),--target "$$TARGET") $(ARGS)
 
 test: environment-dev stripe-mock
-	@$(WITH_STRIPE_MOCK); exec .venv/bin/python -m pytest $(ARGS)
+	@$(WITH_STRIPE_MOCK); exec .venv/bin/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 lint: environment-dev
 	@exec .venv/bin/python -m pytest --quiet tests/house $(ARGS)
