@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.places import Values
-from deadheat.invariants.settled import Person
+from deadheat.invariants.settled import Person, StripeObjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from deadheat.program import User
+    from deadheat.stripe_sim import Made
 
 
 @dataclass(slots=True)
@@ -108,6 +109,20 @@ class Cast:
             if value in part.ids or folded == part.user.email.casefold() or (owner and owner in part.ids):
                 return part
         return None
+
+
+def stripe_objects(made: Made, owner: Mapping[str, str], strangers: Iterable[str]) -> StripeObjects:
+    """Give what was made at Stripe as the invariants see it, with whose it is."""
+    return StripeObjects(
+        customers=made.customers,
+        subscriptions=made.subscriptions,
+        sessions=made.sessions,
+        invoices=made.invoices,
+        refunds=made.refunds,
+        events=made.events,
+        owner=dict(owner),
+        strangers=frozenset(strangers),
+    )
 
 
 def planted(params: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from deadheat.engine.acts import Acts
 from deadheat.engine.caller import Caller
-from deadheat.engine.cast import Cast
+from deadheat.engine.cast import Cast, stripe_objects
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
 from deadheat.engine.overlap import overlapped
 from deadheat.engine.quiet import Quiet
 from deadheat.errors import DeadheatError, NothingCaptured, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
-from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
+from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Program, name_of
 from deadheat.schedule import StepName
 from deadheat.stripe_sim import MONTHLY, Outbox
@@ -282,16 +282,7 @@ class Run:
             people=self.cast.people(),
             before_again=before_again,
             after_again=after_again,
-            stripe=StripeObjects(
-                customers=made.customers,
-                subscriptions=made.subscriptions,
-                sessions=made.sessions,
-                invoices=made.invoices,
-                refunds=made.refunds,
-                events=made.events,
-                owner=dict(self.cast.owner),
-                strangers=frozenset(self.acts.strangers),
-            ),
+            stripe=stripe_objects(made, self.cast.owner, self.acts.strangers),
             answers=tuple(self.answers),
             deliveries=tuple(self.courier.delivered),
             refused=refused,

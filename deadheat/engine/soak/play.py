@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from deadheat.engine.cast import stripe_objects
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
 from deadheat.engine.quiet import Quiet
@@ -20,7 +21,7 @@ from deadheat.engine.soak.storm import FORGERIES, Storm
 from deadheat.engine.soak.wire import Acted, Answered, Joined, Left, Named
 from deadheat.errors import ActRefused, Trouble
 from deadheat.history import Plane, StepKind
-from deadheat.invariants.settled import Answer, Settled, StripeObjects, Tables
+from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.invariants.stripe_json import LIVE
 from deadheat.schedule import make_strategy
 from deadheat.stripe_sim import MONTHLY, Outbox
@@ -213,16 +214,7 @@ class Play:
             people=self.crowd.people(),
             before_again=before_again,
             after_again=after_again,
-            stripe=StripeObjects(
-                customers=made.customers,
-                subscriptions=made.subscriptions,
-                sessions=made.sessions,
-                invoices=made.invoices,
-                refunds=made.refunds,
-                events=made.events,
-                owner=dict(self.crowd.owner),
-                strangers=self.crowd.strangers(),
-            ),
+            stripe=stripe_objects(made, self.crowd.owner, self.crowd.strangers()),
             answers=tuple(answer for answer in self.answers if answer.user_id not in lost),
             deliveries=tuple(self.courier.delivered),
             refused=refused,
