@@ -202,12 +202,9 @@ class Explorer:
         if not self.deployments:
             seen.reasons[self._gone or "there is nothing to run it on"] += 1
             seen.verdict = Verdict.INCONCLUSIVE
-        shares = _shares(budget.strategies, planned)
+        until = began + budget.seconds if budget.seconds is not None else None
         for strategy in budget.strategies:
-            until = began + budget.seconds if budget.seconds is not None else None
-            left = itertools.count() if shares is None else iter(range(shares[strategy]))
-            if strategy == "serial" and len(budget.strategies) > 1:
-                left = iter(range(1))
+            left = _share(strategy, budget)
             async with asyncio.TaskGroup() as group:
                 for deployment in tuple(self.deployments):
                     group.create_task(self._work(deployment, strategy, left, until, seen))
@@ -221,7 +218,8 @@ class Explorer:
         if self._current is None or not self._current[0].runs:
             return None
         seen, began = self._current
-        seen.raced = True  # whether it would have is not known
+        seen.raced = True  # whether it would have is not known, and so with the faults
+        seen.unstruck.clear()
         return seen.finish(time.perf_counter() - began)
 
     async def _work(
@@ -262,11 +260,12 @@ def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:
         return replace(ran, reason=str(trouble)), None
 
 
-def _shares(strategies: tuple[str, ...], planned: int | None) -> dict[str, int] | None:
-    """Share a budget of runs: one for serial where others follow, the rest for the last."""
-    if planned is None:
-        return None
-    return {name: planned - (len(strategies) - 1) if name == strategies[-1] else 1 for name in strategies}
+def _share(strategy: str, budget: Budget) -> Iterator[int]:
+    """Give a strategy's runs of a budget: one where others follow, all that is left to the last."""
+    if strategy != budget.strategies[-1]:
+        return iter(range(1))
+    planned = budget.planned()
+    return itertools.count() if planned is None else iter(range(planned - len(budget.strategies) + 1))
 
 
 def _verdict(judgement: Judgement | None) -> Verdict:

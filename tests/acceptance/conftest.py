@@ -73,7 +73,7 @@ def deadheat(*arguments: str, folder: Path, timeout: float = 300, **env: str) ->
 @pytest.fixture(scope="session")
 def on_reference(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The whole suite against the reference."""
-    return deadheat("run", "--schedules", "3", "--seed", "1", folder=tmp_path_factory.mktemp("reference"))
+    return deadheat("run", "--schedules", "6", "--seed", "1", folder=tmp_path_factory.mktemp("reference"))
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def test_the_reference_is_clean(on_reference: Ended) -> None:
     assert on_reference.code == 0, on_reference.out + on_reference.err
     summary = on_reference.summary
     assert summary["verdict"] == "clean"
-    assert summary["runs"] == 3 * len(summary["scenarios"])
+    assert summary["runs"] == 6 * len(summary["scenarios"])
     assert all(s["verdict"] == "clean" and not s["inconclusive"] for s in summary["scenarios"])
     assert len(summary["scenarios"]) >= 31
     assert summary["postgres"] == "18.4 embedded"
