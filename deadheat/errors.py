@@ -9,10 +9,12 @@
     │   ├── StripeMockUnavailable  the stripe-mock that was asked for is not there
     │   ├── TargetNotReady         the target did not start, or never answered its ready path
     │   ├── ProgramError           a scenario built a program that makes no sense
+    │   ├── TokenError             a text that is no schedule, or not a whole one
     │   └── Refused                unsafe: a live key, or an address that is not loopback
     ├── Trouble                    a run could not be judged (exit code 3)
     │   ├── TargetLost             the target is gone, and no fault of ours took it down
     │   └── DatabaseLost           the database is gone, likewise
+    ├── ProtocolError              one side of a Postgres connection broke the protocol, or one of its limits
     ├── ActRefused                 Stripe would not let a person do that (pay a session that is not open)
     └── Inconclusive               an exploration that nothing can be said of
     Violated (AssertionError)      an exploration in which an invariant was violated
@@ -69,6 +71,10 @@ class ProgramError(SetupError):
     """A scenario built a program that makes no sense."""
 
 
+class TokenError(SetupError):
+    """A text is no schedule, or not a whole one."""
+
+
 class Refused(SetupError):
     """Deadheat refuses: a live key, or an address that is not loopback."""
 
@@ -83,6 +89,10 @@ class TargetLost(Trouble):
 
 class DatabaseLost(Trouble):
     """The database is gone, and no fault of ours took it down."""
+
+
+class ProtocolError(DeadheatError):
+    """One side of a Postgres connection broke the protocol or one of its limits; the text says which side."""
 
 
 class ActRefused(DeadheatError):

@@ -1,20 +1,43 @@
-"""Schedules and the strategies that make them."""
+"""Schedules, the strategies that make them, and the shrinker that makes them small."""
 
-from typing import TYPE_CHECKING
-
-from deadheat.schedule.barrage import Barrage
+from deadheat.schedule.barrage import Barrage, Latency
+from deadheat.schedule.names import StepName, strand_key
+from deadheat.schedule.overlap import Overlap
+from deadheat.schedule.pct import PCT
+from deadheat.schedule.portfolio import PORTFOLIO, STRATEGIES, make_strategy, shares
+from deadheat.schedule.random_walk import RandomWalk
+from deadheat.schedule.replay import Replay
+from deadheat.schedule.schedule import Schedule, fingerprint_of
 from deadheat.schedule.serial import Serial
-from deadheat.schedule.strategy import StepName, Strategy
+from deadheat.schedule.strategy import Held, Strategy, default_choice
+from deadheat.schedule.token import TOKEN_MAX
+from deadheat.schedule.trace import Released, Switch, context_switches, steps_of, switches_of
+from deadheat.schedule.yield_points import Yield
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["STRATEGIES", "Barrage", "Serial", "StepName", "Strategy", "make_strategy"]
-
-STRATEGIES = ("serial", "barrage")
-
-
-def make_strategy(name: str, seed: int) -> Strategy:
-    """Make a strategy by its name; KeyError for one that is not in ``STRATEGIES``."""
-    strategies: dict[str, Callable[[int], Strategy]] = {"serial": Serial, "barrage": Barrage}
-    return strategies[name](seed)
+__all__ = [
+    "PCT",
+    "PORTFOLIO",
+    "STRATEGIES",
+    "TOKEN_MAX",
+    "Barrage",
+    "Held",
+    "Latency",
+    "Overlap",
+    "RandomWalk",
+    "Released",
+    "Replay",
+    "Schedule",
+    "Serial",
+    "StepName",
+    "Strategy",
+    "Switch",
+    "Yield",
+    "context_switches",
+    "default_choice",
+    "fingerprint_of",
+    "make_strategy",
+    "shares",
+    "steps_of",
+    "strand_key",
+    "switches_of",
+]

@@ -8,24 +8,26 @@ that time, since an effect early in a long call is what lets a webhook overtake 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
-
-from deadheat.schedule.strategy import Latency
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from deadheat.schedule.strategy import StepName
+from dataclasses import dataclass
 
 CALL_MS = (5.0, 50.0)
 DELIVERY_MS = (0.0, 20.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a Stripe call takes on its way to its effect, and back, in milliseconds."""
+
+    to_effect_ms: float = 0.0
+    to_response_ms: float = 0.0
+
+
 class Barrage:
-    """Draws latencies from a seed; chooses nothing."""
+    """Draws latencies from a seed. Not a `Strategy`: it is never asked to choose."""
 
     name = "barrage"
     controlled = False
+    yields = False
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -34,10 +36,6 @@ class Barrage:
     def begin(self, run: int) -> None:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self._seed}/{run}")
-
-    def choose(self, held: Sequence[StepName]) -> int:
-        """Refuse: nothing is held under barrage."""
-        raise NotImplementedError("barrage does not control the order of steps")
 
     def latency(self) -> Latency:
         """Draw a call of 5 to 50 ms, its effect anywhere within."""

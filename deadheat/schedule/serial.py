@@ -1,37 +1,34 @@
-"""Serial: one operation at a time, actor by actor. What breaks here is no race."""
+"""Serial: the default policy and nothing else. What breaks here is no race."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deadheat.schedule.strategy import Latency
+from deadheat.schedule.strategy import default_choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from deadheat.schedule.strategy import StepName
+    from deadheat.schedule.strategy import Held
 
 
 class Serial:
-    """Always releases the first held step, so that an actor ends before the next begins."""
+    """Goes on with what moved last, so that an operation ends before the next begins."""
 
     name = "serial"
     controlled = True
+    yields = False
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int = 0) -> None:
         del seed  # there is nothing to draw
+        self._last: str | None = None
 
     def begin(self, run: int) -> None:
         """Start a run; every run is the same."""
+        self._last = None
 
-    def choose(self, held: Sequence[StepName]) -> int:
-        """Give the first: steps are held in the order of their actors."""
-        return 0
-
-    def latency(self) -> Latency:
-        """Give no latency."""
-        return Latency()
-
-    def delay_ms(self) -> float:
-        """Give no delay."""
-        return 0.0
+    def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
+        """Give what the default policy gives."""
+        chosen = default_choice(held, self._last)
+        self._last = held[chosen].name.strand
+        return (chosen,)

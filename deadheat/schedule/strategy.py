@@ -1,8 +1,11 @@
 """What a strategy is: the thing that makes the choices of a run.
 
-A strategy under control is asked, again and again, which of the held steps comes next. Serial holds
-only the starts of operations, so each runs to its end alone. A strategy that does not control
-(barrage) lets everything go at once and only says how long each wire takes.
+Under control every step of a run is held. A strategy is asked, again and again, which of the held
+steps goes next, and knows nothing of wires: it sees `Held` values, always in default order (actors
+as in the program, strands in order within, then by arrival), and answers with indices.
+
+The default policy, `default_choice`, is what a schedule is written against: go on with the strand
+that moved last, as long as it can move. A schedule says only where a run left it.
 """
 
 from __future__ import annotations
@@ -10,41 +13,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from deadheat.schedule.names import actor_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from deadheat.schedule.names import StepName
 
-@dataclass(frozen=True, slots=True)
-class StepName:
-    """Names a step: who, what, and the how-manieth of that kind by that actor in the run."""
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A held step as a strategy sees it.
+
+    ``reads`` and ``writes`` name relations and Stripe objects. They only rank choices: triggers,
+    foreign keys and caches touch what no statement names.
+    """
+
+    name: StepName
     actor: str
     kind: str
-    ordinal: int
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
 
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long a Stripe call takes on its way to its effect, and back, in milliseconds."""
-
-    to_effect_ms: float = 0.0
-    to_response_ms: float = 0.0
+    def conflicts(self, other: Held) -> bool:
+        """Say whether one of the two writes what the other reads or writes."""
+        return bool(self.writes & (other.reads | other.writes) or other.writes & (self.reads | self.writes))
 
 
 class Strategy(Protocol):
-    """Three methods and two words: `begin` a run, `choose` among held steps, draw a `latency`."""
+    """Two methods, `begin` a run and `choose` among held steps, and three words about itself."""
 
     name: str
     controlled: bool
+    yields: bool
+    """Whether writes park inside their statement in this strategy's runs."""
 
     def begin(self, run: int) -> None:
-        """Start a run: the same seed and run make the same choices."""
+        """Start a run: the same seed and run make the same choices of the same held steps."""
 
-    def choose(self, held: Sequence[StepName]) -> int:
-        """Give the index of the held step to release; only asked when ``controlled``."""
+    def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
+        """Give the indices of the steps to release; ``held`` is not empty and in default order.
 
-    def latency(self) -> Latency:
-        """Draw the latency of the next Stripe call."""
+        One index is the rule. Two, of flights of different actors, release both together. None
+        means: wait, the step that is needed is not held yet. Only `Replay` waits.
+        """
 
-    def delay_ms(self) -> float:
-        """Draw how long the next delivery is on its way, in milliseconds."""
+
+def default_choice(held: Sequence[Held], last: str | None) -> int:
+    """Choose without preempting: the strand that moved last, else its actor, else the first."""
+    if last is None:
+        return 0
+    same_strand = (i for i, step in enumerate(held) if step.name.strand == last)
+    same_actor = (i for i, step in enumerate(held) if actor_of(step.name.strand) == actor_of(last))
+    return next(same_strand, next(same_actor, 0))
