@@ -9,6 +9,7 @@ from deadheat.schedule.random_walk import RandomWalk
 from deadheat.schedule.replay import Replay
 from deadheat.schedule.schedule import Schedule, fingerprint_of
 from deadheat.schedule.serial import Serial
+from deadheat.schedule.shrink import Outcome, Shrunk, Strand, shrink
 from deadheat.schedule.strategy import Held, Strategy, default_choice
 from deadheat.schedule.token import TOKEN_MAX
 from deadheat.schedule.trace import Released, Switch, context_switches, steps_of, switches_of
@@ -22,13 +23,16 @@ __all__ = [
     "Barrage",
     "Held",
     "Latency",
+    "Outcome",
     "Overlap",
     "RandomWalk",
     "Released",
     "Replay",
     "Schedule",
     "Serial",
+    "Shrunk",
     "StepName",
+    "Strand",
     "Strategy",
     "Switch",
     "Yield",
@@ -37,6 +41,7 @@ __all__ = [
     "fingerprint_of",
     "make_strategy",
     "shares",
+    "shrink",
     "steps_of",
     "strand_key",
     "switches_of",

@@ -86,11 +86,11 @@ class Replay:
                 f"the run ended after {len(self._released)} steps, before {missing}; "
                 f"{len(self._steps)} steps of the schedule were left"
             )
-        elif self._switches:
-            switch = self._switches[0]
+        elif self._due or self._switches:
+            missing = " and ".join(self._due or self._switches[0].to)
             self.diverged = (
-                f"the run ended after {len(self._released)} steps without the switch from {switch.at} "
-                f"to {' and '.join(switch.to)}; {len(self._switches)} of the schedule were left"
+                f"the run ended after {len(self._released)} steps, without a switch to {missing}; "
+                f"{len(self._switches) + bool(self._due)} switches of the schedule were left"
             )
         elif (known := self._schedule.fingerprint) and fingerprint_of(self._released) != known:
             self.diverged = (

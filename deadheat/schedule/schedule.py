@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
@@ -175,5 +176,5 @@ def _read(data: Mapping[str, Any], name: str) -> Any:
         return _READ[name](data[name])
     except (TypeError, KeyError):
         raise TokenError(
-            f'This is no schedule: its "{name}" is {data[name]!r}. Give the file as Deadheat wrote it.'
+            f'This is no schedule: its "{name}" is {shortened(data[name])}. Give the file as Deadheat wrote it.'
         ) from None
