@@ -176,5 +176,6 @@ def _read(data: Mapping[str, Any], name: str) -> Any:
         return _READ[name](data[name])
     except (TypeError, KeyError):
         raise TokenError(
-            f'This is no schedule: its "{name}" is {shortened(data[name])}. Give the file as Deadheat wrote it.'
+            f'This is no schedule: its "{name}" is {shortened(data[name])}. '
+            "Give the file as Deadheat wrote it."
         ) from None

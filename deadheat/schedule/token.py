@@ -7,7 +7,7 @@ another schedule. This module owns the envelope; what the fields mean is `schedu
 A field is one letter that says what it is, then its text, without an underscore. Each field is
 there once at most, in alphabetical order. The scenario's name is written as it is; what is not a
 letter, digit, dot or hyphen of ASCII becomes ``~`` and two hex digits for each byte. The check is ``k``
-and two base36 characters over all that stands before it.
+and three base36 characters over all that stands before it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TOKEN_MAX = 200
 VERSION = "dh1"
-EXAMPLE = "dh1-checkout.two-tabs_1a2b3c4d_pA1s3xq-B1s0k2_s7_k9x"
+EXAMPLE = "dh1-checkout.two-tabs_1a2b3c4d_pA1s4f2-B1s2rf_s7_kbuw"
 LOOKS_LIKE = (
     f"A token looks like {EXAMPLE}; a schedule too long for one is dh1-@ID, "
     "the name of a file .deadheat/findings/ID.json."
@@ -71,7 +71,7 @@ def wrong(token: str, why: str) -> TokenError:
 
 
 def _check(body: str) -> str:
-    return f"k{digest(body, 2)}"
+    return f"k{digest(body, 3)}"
 
 
 def _escape(text: str) -> str:
