@@ -8,9 +8,11 @@ operation is a value that names its user, and the engine decides what it means a
 from __future__ import annotations
 
 import inspect
+import json
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.errors import ProgramError, closest
 
@@ -281,7 +283,7 @@ class Scenario:
     """A named function that builds a program from a fresh world.
 
     ``races`` are the two operations that must be in the air at once for the race to have happened;
-    empty means any two.
+    empty means any two. ``drawn`` is the program itself as JSON data, where no function builds it.
     """
 
     name: str
@@ -289,6 +291,19 @@ class Scenario:
     build: Callable[[World], Program]
     about: str
     races: tuple[str, ...] = ()
+    drawn: Mapping[str, Any] | None = None
+
+    @property
+    def source(self) -> str:
+        """Eight hex digits that change when the scenario's source, or its drawn program, does."""
+        if self.drawn is not None:
+            text = json.dumps(self.drawn, sort_keys=True)
+        else:
+            try:
+                text = inspect.getsource(self.build)
+            except OSError:
+                text = self.build.__code__.co_code.hex()
+        return blake2b(text.encode(), digest_size=4).hexdigest()
 
     def __call__(self, world: World) -> Program:
         """Build the program; ProgramError when it is none, or does not do what the scenario races."""

@@ -19,6 +19,8 @@ from deadheat.invariants.settled import Answer
 
 if TYPE_CHECKING:
     from deadheat.engine.cast import Part
+    from deadheat.engine.conduct import Conductor
+    from deadheat.engine.conduct.strands import Strand
     from deadheat.settings import OperationSettings, Request
 
 ANSWER_SECONDS_MAX = 30.0
@@ -54,18 +56,30 @@ async def exchange(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Does operations at one target, recording each call and its answer."""
+    """Does operations at one target, recording each call and its answer.
+
+    A ``conductor`` is asked before each call, and hears of its answer.
+    """
 
     client: httpx.AsyncClient
     recorder: Recorder
+    conductor: Conductor | None = None
 
-    async def do(self, operation: OperationSettings, part: Part, actor: str, *, in_race: bool) -> Answer:
+    async def do(
+        self,
+        operation: OperationSettings,
+        part: Part,
+        actor: str,
+        *,
+        in_race: bool,
+        strand: Strand | None = None,
+    ) -> Answer:
         """Do an operation call by call, up to the first that is not a success."""
         status: int | None = None
         last: HttpAnswer | None = None
         success, gave_session, seq = False, False, 0
         for call in operation.calls:
-            last = await self._call(operation, call, part, actor)
+            last = await self._call(operation, call, part, actor, strand)
             status = last.status if last else None
             success = status in call.success
             if last is not None:
@@ -73,6 +87,8 @@ class Caller:
                 if success:
                     _capture(operation, call, last, part, actor)
             seq = self._answered(operation, call, actor, last)
+            if self.conductor is not None and strand is not None:
+                self.conductor.answered(strand)
             if not success:
                 break
         customer = look_up(operation.customer, last) if operation.customer and last and success else None
@@ -95,19 +111,25 @@ class Caller:
         )
 
     async def _call(
-        self, operation: OperationSettings, call: Request, part: Part, actor: str
+        self, operation: OperationSettings, call: Request, part: Part, actor: str, strand: Strand | None
     ) -> HttpAnswer | None:
         values = part.values(actor)
         path = values.fill(call.path)
+        label = f"{call.method} {call.path}"
+        if self.conductor is not None and strand is not None:
+            await self.conductor.take(strand, "request", label)
         body = values.fill(call.json) if call.json is not None else None
         self.recorder.record(
             actor=actor,
             plane=Plane.HTTP,
             kind=StepKind.REQUEST,
-            label=f"{call.method} {call.path}",
+            label=label,
             data={"operation": operation.name, "user": part.id, "json": body},
         )
         headers = {"cookie": "; ".join(f"{k}={v}" for k, v in part.cookies.items())} if part.cookies else {}
+        if self.conductor is not None and strand is not None:
+            headers["traceparent"] = self.conductor.traceparent(strand)
+            self.conductor.opened(strand, f"request {label}")
         answer = await exchange(
             self.client, call.method, path, headers=headers, **({"json": body} if body is not None else {})
         )

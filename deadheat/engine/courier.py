@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Literal
 from deadheat.engine.caller import exchange
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Delivered
+from deadheat.program import DELIVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import httpx
 
+    from deadheat.engine.conduct import Conductor
+    from deadheat.engine.conduct.strands import Strand
     from deadheat.program import Deliveries, Forgery
-    from deadheat.schedule import Strategy
+    from deadheat.schedule import Barrage
     from deadheat.stripe_sim import Attempt, Outbox
 
 ROUNDS_MAX = 5
@@ -32,13 +35,17 @@ Phase = Literal["race", "settling", "again"]
 
 @dataclass(slots=True)
 class Courier:
-    """Delivers the events of one run to one webhook endpoint."""
+    """Delivers the events of one run to one webhook endpoint.
+
+    ``barrage`` draws how long a delivery of a stream is on its way; ``conductor`` hears of each.
+    """
 
     client: httpx.AsyncClient
     path: str
     outbox: Outbox
     recorder: Recorder
-    strategy: Strategy
+    barrage: Barrage | None = None
+    conductor: Conductor | None = None
     delivered: list[Delivered] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,7 +88,7 @@ class Courier:
             if not pending:
                 return ()
             round_answers = {
-                event_id: (await self.deliver(self._attempt(event_id), "stripe", "settling")).status
+                event_id: (await self.deliver(self.next_attempt(event_id), "stripe", "settling")).status
                 for event_id in pending
             }
             await quiet()
@@ -95,10 +102,17 @@ class Courier:
         for event_id in self.outbox.emitted():
             await self.deliver(self.outbox.duplicate(event_id, now=_now()), "stripe", "again")
 
-    async def forge(self, event_id: str, kind: Forgery, phase: Phase, actor: str = "forger") -> Delivered:
+    async def forge(
+        self,
+        event_id: str,
+        kind: Forgery,
+        phase: Phase,
+        actor: str = "forger",
+        strand: Strand | None = None,
+    ) -> Delivered:
         """Send a delivery that must be refused."""
         attempt = self.outbox.forge(event_id, kind, now=_now())
-        return await self.deliver(attempt, actor, phase, forged=kind)
+        return await self.deliver(attempt, actor, phase, forged=kind, strand=strand)
 
     async def deliver(
         self,
@@ -108,12 +122,18 @@ class Courier:
         *,
         forged: Forgery | None = None,
         lost: bool = False,
+        strand: Strand | None = None,
     ) -> Delivered:
         """Make one attempt, tell the outbox how it was answered, and note both.
 
-        ``lost``: the answer gets lost on its way back, and Stripe sees none.
+        ``lost``: the answer gets lost on its way back, and Stripe sees none. ``strand`` is the
+        delivery's in the race; elsewhere it gets one of its own.
         """
         label = f"{attempt.event_type} {attempt.event_id}"
+        conductor = self.conductor
+        if conductor is not None:
+            strand = strand or self._strand(conductor, attempt, actor, phase)
+            conductor.opened(strand, "delivery")
         self.recorder.record(
             actor=actor,
             plane=Plane.WEBHOOK,
@@ -121,9 +141,10 @@ class Courier:
             label=label,
             data={"event": attempt.event_id, "attempt": attempt.number, "forged": forged, "phase": phase},
         )
-        answer = await exchange(
-            self.client, "POST", self.path, headers=dict(attempt.headers), content=attempt.body
-        )
+        headers = dict(attempt.headers)
+        if conductor is not None and strand is not None:
+            headers["traceparent"] = conductor.traceparent(strand)
+        answer = await exchange(self.client, "POST", self.path, headers=headers, content=attempt.body)
         answered = answer.status if answer else None
         status = None if lost else answered
         if forged is None:
@@ -149,10 +170,22 @@ class Courier:
             phase=phase,
         )
         self.delivered.append(made)
+        if conductor is not None and strand is not None:
+            conductor.answered(strand, to_be_continued=False)
         return made
 
+    def _strand(self, conductor: Conductor, attempt: Attempt, actor: str, phase: Phase) -> Strand:
+        n = len(self.delivered) + len(conductor.strands)
+        return conductor.strand(
+            f"{actor}/{phase}/{attempt.event_type}/{n}",
+            actor=actor,
+            operation=f"{DELIVERIES} {attempt.event_type}",
+            values=(attempt.event_id,),
+        )
+
     async def _later(self, event_id: str, deliveries: Deliveries, actor: str) -> None:
-        await asyncio.sleep(self.strategy.delay_ms() / 1000)
+        if self.barrage is not None:
+            await asyncio.sleep(self.barrage.delay_ms() / 1000)
         await self._send(event_id, deliveries, actor)
         self.news.set()
 
@@ -163,11 +196,11 @@ class Courier:
             return
         lost = True
         while lost:
-            attempt = self._attempt(event_id)
+            attempt = self.next_attempt(event_id)
             lost = 0 < attempt.number <= deliveries.lost
             await self.deliver(attempt, actor, "race", lost=lost)
 
-    def _attempt(self, event_id: str) -> Attempt:
+    def next_attempt(self, event_id: str) -> Attempt:
         """Give the next attempt that Stripe would make, or a duplicate where it would make none."""
         if self.outbox.may_attempt(event_id):
             return self.outbox.attempt(event_id, now=_now())

@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deadheat.engine.caller import exchange, http_client
+from deadheat.engine.conduct.blocking import Blocking
+from deadheat.engine.conduct.sequels import Sequels
 from deadheat.engine.postgres import open_postgres
+from deadheat.engine.postgres.parking import Parking
+from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
 from deadheat.engine.quiet import Habits
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
@@ -50,6 +54,7 @@ class Grounds:
     logs: Path
     run_id: str
     notice: Callable[[str], None]
+    sequels: Sequels = field(default_factory=Sequels)
     _template: str | None = None
 
     @classmethod
@@ -94,7 +99,11 @@ class Grounds:
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
-    """One target, ready to be raced."""
+    """One target, ready to be raced.
+
+    ``proxy`` stands between it and its database, ``blocking`` asks who waits for whom there; without
+    them no statement can be ordered. ``parking`` holds writes inside their statement.
+    """
 
     settings: Settings
     account: Account
@@ -104,7 +113,12 @@ class Deployment:
     endpoint: Endpoint
     webhook_path: str
     database: Database | None
+    proxy: PostgresProxy | None = None
+    blocking: Blocking | None = None
+    parking: Parking | None = None
+    sequels: Sequels = field(default_factory=Sequels)
     habits: Habits = field(default_factory=Habits)
+    warm: set[str] = field(default_factory=set)  # operations that have been done at full concurrency
 
     def check_alive(self) -> None:
         """Raise TargetLost when the target's process is gone, Trouble when our simulator failed."""
@@ -139,6 +153,14 @@ async def _drop(grounds: Grounds, name: str) -> None:
         grounds.notice(f"the database {name} was not dropped: {error}")
 
 
+async def _parking(stack: AsyncExitStack, grounds: Grounds, name: str) -> Parking:
+    """Give what holds writes inside their statement; the database is ours on every server."""
+    holder, builder = await grounds.postgres.connect(name), await grounds.postgres.connect(name)
+    stack.callback(holder.terminate)
+    stack.callback(builder.terminate)
+    return Parking(holder, builder)
+
+
 @asynccontextmanager
 async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deployment]:
     """Copy the migrated database, start the simulator and the target."""
@@ -159,6 +181,15 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
         }
         await grounds.postgres.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
+        proxy = None
+        if (address := grounds.postgres.plain_address()) is not None:
+            proxy = await stack.enter_async_context(PostgresProxy(address, OpenGate()))
+            values["postgres.url"] = grounds.postgres.dsn_through(proxy.port, name)
+        else:
+            grounds.notice(
+                "the server wants TLS, so its statements cannot be ordered yet: only barrage, and serial "
+                "operation by operation, are run. A DSN with sslmode=disable makes control possible."
+            )
         log = grounds.logs / f"target-{index}.log"
         target = await stack.enter_async_context(
             open_target(
@@ -169,6 +200,8 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
         connection = await grounds.postgres.connect(name)
         stack.callback(connection.terminate)
         database = await Database.of(connection, settings.target.tables)
+        asking = await grounds.postgres.connect(name)
+        stack.callback(asking.terminate)
         webhook = settings.target.webhook
         endpoint = Endpoint(
             url=target.base_url + (webhook.path if webhook else ""),
@@ -185,4 +218,8 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
             endpoint=endpoint,
             webhook_path=webhook.path if webhook else "",
             database=database,
+            proxy=proxy,
+            blocking=Blocking(asking),
+            parking=await _parking(stack, grounds, name) if proxy is not None else None,
+            sequels=grounds.sequels,
         )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from deadheat.history import History
     from deadheat.invariants.settled import Violation
+    from deadheat.schedule import Schedule
 
 
 class Verdict(IntEnum):
@@ -76,10 +77,13 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A violated invariant of one scenario with the first run that showed it.
+    """A violated invariant of one scenario with the smallest run that shows it.
 
-    ``shown_in`` of ``runs`` says how often the strategy hit it. There is no token before there is
-    control: barrage cannot be replayed.
+    ``shown_in`` of ``runs`` says how often the strategy hit it. Barrage cannot be replayed: then there
+    is no ``token``, and nothing of what follows it. ``replays`` is how many of how many replays showed
+    it again; ``without_yields`` the same with no yield points in the database, where the schedule has
+    some. ``actors`` and ``switches`` are those of the minimal schedule, ``removed`` counts what each
+    pass of the shrinker took away.
     """
 
     scenario: str
@@ -91,6 +95,37 @@ class Finding:
     runs_until_found: int
     shown_in: int
     runs: int
+    schedule: Schedule | None = None
+    token: str | None = None
+    replays: tuple[int, int] | None = None
+    without_yields: tuple[int, int] | None = None
+    actors: int | None = None
+    switches: int | None = None
+    choices_before: int | None = None
+    choices_after: int | None = None
+    removed: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the controlled runs of an exploration covered, and what they could not order.
+
+    ``schedules`` are distinct ones, ``choices`` steps that were chosen; ``attributed`` all steps that
+    the target sent, ``unattributed`` those of nobody known, ``late`` those that came while another
+    step was in the air. ``unordered`` are flights of which another overlapped. ``diverged`` replays
+    left their schedule. ``repeated`` schedules were run twice; ``differing`` says how those differed
+    that did.
+    """
+
+    schedules: int = 0
+    choices: int = 0
+    attributed: int = 0
+    unattributed: int = 0
+    late: int = 0
+    unordered: int = 0
+    diverged: int = 0
+    repeated: int = 0
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +148,16 @@ class Exploration:
     skipped: tuple[str, ...] = ()
     invariants: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     not_checked: Mapping[str, str] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=Coverage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minimizing:
+    """A finding is being made minimal, or replayed; ``runs`` counts the runs of it so far."""
+
+    scenario: str
+    invariant: str
+    runs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +177,13 @@ class SuiteFinished:
     stripe_mock: str = ""
 
 
-Event = SuiteStarted | SettingUp | Notice | ScenarioStarted | RunFinished | Exploration | SuiteFinished
+Event = (
+    SuiteStarted
+    | SettingUp
+    | Notice
+    | ScenarioStarted
+    | RunFinished
+    | Minimizing
+    | Exploration
+    | SuiteFinished
+)

@@ -1,8 +1,8 @@
 """An exploration: many runs of one scenario, under each strategy in turn and within a budget.
 
-Serial goes first, once: what breaks there is no race, or a broken invariant. Barrage takes the rest
-of the budget, its runs shared out among the deployments. Each run has a number of its own in the
-invocation, and fresh users that carry it.
+Schedules that failed before go first. Then serial, once: what breaks there is no race, or a broken
+invariant. Then the portfolio, its runs shared out among the deployments, each run with a number of its
+own in the invocation and fresh users that carry it. What was found is made minimal and replayed.
 """
 
 from __future__ import annotations
@@ -10,31 +10,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from deadheat.engine.events import Exploration, Finding, RunFinished, ScenarioStarted, SuiteStarted, Verdict
-from deadheat.engine.run import Ran, run_program
+from deadheat.engine.events import Exploration, Minimizing, ScenarioStarted, SuiteStarted, Verdict
+from deadheat.engine.minimize import minimize
+from deadheat.engine.run import Ran, run_program, warm_up
+from deadheat.engine.seen import Found, Seen, verdict_of
 from deadheat.errors import Trouble
-from deadheat.history import Plane
-from deadheat.invariants import Tally, judge
-from deadheat.program import World
-from deadheat.schedule import make_strategy
+from deadheat.invariants import judge
+from deadheat.program import World, name_of
+from deadheat.schedule import STRATEGIES, Barrage, Replay, Schedule, make_strategy, shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from typing import Any
 
+    from deadheat.engine.conduct.strands import Hold
     from deadheat.engine.deployment import Deployment
-    from deadheat.engine.events import Event
+    from deadheat.engine.events import Event, Finding
     from deadheat.engine.stripe_mock import StripeMock
     from deadheat.history import Step
-    from deadheat.invariants.settled import Judgement, Violation
+    from deadheat.invariants.settled import Judgement
     from deadheat.program import Scenario
+    from deadheat.schedule import Strategy
 
-SCHEDULES = 12  # runs of a scenario when nothing else is said
+SCHEDULES = 40  # runs of a scenario when nothing else is said
 STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer every call
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
+REPEATED_MAX = 10  # clean schedules of an exploration that are run twice
+UNCONTROLLED = ("serial", "barrage")
 
 
 class HistorySink(Protocol):
@@ -47,11 +52,24 @@ class HistorySink(Protocol):
         """End a run: a clean one leaves a line, any other is kept."""
 
 
+class Memory(Protocol):
+    """Where findings are kept: what failed is tried first next time, until it passes."""
+
+    def of(self, scenario: str) -> Sequence[Schedule]:
+        """Give the schedules that failed last time."""
+
+    def passed(self, schedule: Schedule) -> None:
+        """Forget one that does not fail any more."""
+
+    def keep(self, finding: Finding, scenario: Scenario) -> Finding:
+        """Keep a finding; gives it with the token under which it can be replayed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """How much to explore: so many schedules, or so many seconds, under these strategies."""
 
-    strategies: tuple[str, ...] = ("serial", "barrage")
+    strategies: tuple[str, ...] = STRATEGIES
     schedules: int | None = None
     seconds: float | None = None
 
@@ -59,103 +77,17 @@ class Budget:
         """Give the number of runs; None under a budget of time."""
         return None if self.seconds is not None else self.schedules or SCHEDULES
 
+    def share(self, strategy: str) -> int | None:
+        """Give a strategy's runs; None under a budget of time."""
+        planned = self.planned()
+        return None if planned is None else shares(planned, self.strategies)[strategy]
 
-@dataclass(slots=True)
-class _Seen:
-    """What an exploration has seen so far."""
-
-    scenario: Scenario
-    runs: Counter[str] = field(default_factory=Counter)
-    verdict: Verdict = Verdict.CLEAN
-    inconclusive: int = 0
-    in_a_row: int = 0
-    unstruck: set[str] = field(default_factory=set)
-    struck: bool = False
-    reasons: Counter[str] = field(default_factory=Counter)
-    actors: int = 0
-    raced: bool = False
-    invariants: Tally = field(default_factory=Tally)
-    shown: Counter[tuple[str, str]] = field(default_factory=Counter)
-    best: dict[str, tuple[Ran, Violation, str, int]] = field(default_factory=dict)
-    first: dict[str, int] = field(default_factory=dict)
-
-    def note(self, strategy: str, number: int, ran: Ran, judgement: Judgement | None) -> RunFinished:
-        """Take in one run."""
-        self.runs[strategy] += 1
-        verdict = _verdict(judgement)
-        self.verdict = max(self.verdict, verdict)
-        self.struck |= bool(ran.history.of(Plane.FAULT))
-        self.in_a_row = self.in_a_row + 1 if judgement is None else 0
-        self.raced |= strategy == "barrage" and ran.raced(self.scenario.races)
-        if judgement is None:
-            self.inconclusive += 1
-            self.reasons[ran.reason or "no reason given"] += 1
-        else:
-            self.invariants.add(judgement)
-            for violation in judgement.violations:
-                self._show(strategy, number, ran, violation)
-        return RunFinished(
-            scenario=self.scenario.name,
-            strategy=strategy,
-            run=number,
-            verdict=verdict,
-            elapsed_s=ran.elapsed_s,
-            violations=judgement.violations if judgement else (),
-            reason=ran.reason,
-        )
-
-    def _show(self, strategy: str, number: int, ran: Ran, violation: Violation) -> None:
-        invariant = violation.invariant
-        self.shown[strategy, invariant] += 1
-        self.first.setdefault(invariant, sum(self.runs.values()))
-        best = self.best.get(invariant)
-        if best is None or len(ran.history) < len(best[0].history):
-            self.best[invariant] = (ran, violation, strategy, number)
-
-    def findings(self) -> tuple[Finding, ...]:
-        """Give a finding for each violated invariant: its smallest history."""
-        return tuple(
-            Finding(
-                scenario=self.scenario.name,
-                invariant=invariant,
-                violation=violation,
-                strategy=strategy,
-                run=number,
-                history=ran.history,
-                runs_until_found=self.first[invariant],
-                shown_in=self.shown[strategy, invariant],
-                runs=self.runs[strategy],
-            )
-            for invariant, (ran, violation, strategy, number) in sorted(self.best.items())
-        )
-
-    def finish(self, elapsed_s: float) -> Exploration:
-        """Give the exploration; a race or a fault that never happened makes it inconclusive."""
-        reason = None
-        if self.reasons:
-            reason, times = self.reasons.most_common(1)[0]
-            reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
-        races = self.scenario.races
-        expected = bool(races) or self.actors > 1
-        if self.runs["barrage"] and expected and not self.raced and self.verdict is Verdict.CLEAN:
-            self.verdict = Verdict.INCONCLUSIVE
-            never = f"{races[0]} and {races[1]} were never" if races else "no two requests or deliveries were"
-            reason = f"the race never happened: {never} in the air at the same moment"
-        if self.unstruck and not self.struck and self.verdict is Verdict.CLEAN:
-            self.verdict = Verdict.INCONCLUSIVE
-            reason = f"the fault on {', '.join(sorted(self.unstruck))} never struck: nobody made such a call"
-        return Exploration(
-            scenario=self.scenario.name,
-            verdict=self.verdict,
-            strategies=dict(self.runs),
-            runs=sum(self.runs.values()),
-            inconclusive=self.inconclusive,
-            elapsed_s=elapsed_s,
-            findings=self.findings(),
-            reason=reason,
-            invariants=self.invariants.counts(),
-            not_checked=self.invariants.not_checked(),
-        )
+    def seconds_of(self, strategy: str) -> float | None:
+        """Give a strategy's part of a budget of time; serial has one run, however long."""
+        if self.seconds is None:
+            return None
+        parts = shares(1000, self.strategies)
+        return self.seconds * parts[strategy] / 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,13 +96,14 @@ class Explorer:
 
     deployments: list[Deployment]
     sink: HistorySink
+    memory: Memory
     emit: Callable[[Event], None]
     invocation: str
     seed: int
     postgres: str
     mock: StripeMock | None
     _gone: str | None = None
-    _current: tuple[_Seen, float] | None = None
+    _current: tuple[Seen, float] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -194,20 +127,25 @@ class Explorer:
 
     async def explore(self, scenario: Scenario, budget: Budget) -> Exploration:
         """Run a scenario until its budget is spent."""
+        budget = self._possible(budget)
         planned = budget.planned()
         self.emit(ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned))
-        seen = _Seen(scenario)
+        seen = Seen(scenario)
         began = time.perf_counter()
         self._current = seen, began
         if not self.deployments:
             seen.reasons[self._gone or "there is nothing to run it on"] += 1
             seen.verdict = Verdict.INCONCLUSIVE
-        until = began + budget.seconds if budget.seconds is not None else None
-        for strategy in budget.strategies:
-            left = _share(strategy, budget)
-            async with asyncio.TaskGroup() as group:
-                for deployment in tuple(self.deployments):
-                    group.create_task(self._work(deployment, strategy, left, until, seen))
+        await self._each(lambda deployment: self._warm_up(deployment, scenario))
+        await self._remembered(seen)
+        for name in budget.strategies:
+            share, seconds = budget.share(name), budget.seconds_of(name)
+            runs = itertools.count() if share is None else iter(range(share))
+            if share is None and name == "serial" and len(budget.strategies) > 1:
+                runs = iter(range(1))
+            until = None if seconds is None else time.perf_counter() + seconds
+            await self._each(lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen))  # type: ignore[misc]
+        await self._prove(seen)
         finished = seen.finish(time.perf_counter() - began)
         self._current = None
         self.emit(finished)
@@ -222,32 +160,154 @@ class Explorer:
         seen.unstruck.clear()
         return seen.finish(time.perf_counter() - began)
 
+    async def replay(
+        self, scenario: Scenario, schedule: Schedule, on_release: Callable[[Hold], None] | None = None
+    ) -> tuple[Ran, Judgement | None]:
+        """Run one schedule to the letter, on the first deployment."""
+        deployment = self.deployments[0]
+        await self._warm_up(deployment, scenario)
+        seen = Seen(scenario)
+        return await self._run(deployment, seen, Replay(schedule), schedule, on_release=on_release)
+
+    def _possible(self, budget: Budget) -> Budget:
+        """Leave out what needs control where there is none, and yields in a database not ours."""
+        controlled = all(deployment.proxy is not None for deployment in self.deployments)
+        parkable = all(deployment.parking is not None for deployment in self.deployments)
+        left = tuple(
+            name
+            for name in budget.strategies
+            if (controlled or name in UNCONTROLLED) and (parkable or name != "yield")
+        )
+        return replace(budget, strategies=left or ("barrage",))
+
+    async def _each(self, work: Callable[[Deployment], Coroutine[Any, Any, None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for deployment in tuple(self.deployments):
+                group.create_task(work(deployment))
+
+    async def _warm_up(self, deployment: Deployment, scenario: Scenario) -> None:
+        """Run a scenario at full concurrency where it does what a deployment has not done yet."""
+        program = scenario(World(f"{self.invocation}w{next(self._numbers):x}"))
+        new = {name_of(operation) for operation in program.operations()} - deployment.warm
+        if new and deployment.proxy is not None:
+            await warm_up(program, deployment)
+            deployment.warm |= new
+
     async def _work(
-        self,
-        deployment: Deployment,
-        name: str,
-        left: Iterator[int],
-        until: float | None,
-        seen: _Seen,
+        self, deployment: Deployment, name: str, left: Iterator[int], until: float | None, seen: Seen
     ) -> None:
         strategy = make_strategy(name, self.seed)
         for _ in left:
             if seen.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
                 return
-            number = next(self._numbers)
-            program = seen.scenario(World(f"{self.invocation}{number:x}"))
-            seen.actors = len(program.race)
-            seen.unstruck = {fault.route for fault in program.faults if not fault.may_miss}
-            steps = self.sink.begin(number, seen.scenario.name, name)
-            ran = await run_program(program, deployment, strategy, number=number, sink=steps)
-            ran, judgement = _judged(ran, deployment)
-            finished = seen.note(name, number, ran, judgement)
-            self.sink.end(number, finished.verdict, finished.reason)
-            self.emit(finished)
+            schedule = Schedule(
+                scenario=seen.scenario.name,
+                source=seen.scenario.source,
+                seed=self.seed,
+                yields=not isinstance(strategy, Barrage) and strategy.yields,
+            )
+            ran, judgement = await self._counted(deployment, seen, strategy, schedule)
             if judgement is None and (why := await deployment.unfit()) is not None:
                 self._gone = why
                 self.deployments.remove(deployment)
                 return
+            if judgement is not None and not judgement.violations and ran.trace:
+                await self._twice(deployment, seen, schedule.recorded(ran.trace))
+
+    async def _counted(
+        self, deployment: Deployment, seen: Seen, strategy: Strategy | Barrage, schedule: Schedule
+    ) -> tuple[Ran, Judgement | None]:
+        """Make one run that counts, and take it in."""
+        number = next(self._numbers)
+        ran, judgement = await self._run(deployment, seen, strategy, schedule, number=number)
+        made = schedule.recorded(ran.trace) if ran.trace else None
+        finished = seen.note(strategy.name, number, ran, judgement, made)
+        self.emit(finished)
+        return ran, judgement
+
+    async def _run(
+        self,
+        deployment: Deployment,
+        seen: Seen,
+        strategy: Strategy | Barrage,
+        schedule: Schedule,
+        *,
+        number: int | None = None,
+        on_release: Callable[[Hold], None] | None = None,
+    ) -> tuple[Ran, Judgement | None]:
+        number = number if number is not None else next(self._numbers)
+        program = seen.scenario(World(f"{self.invocation}{number:x}"))
+        seen.actors = len(program.race)
+        seen.unstruck = {fault.route for fault in program.faults if not fault.may_miss}
+        steps = self.sink.begin(number, seen.scenario.name, strategy.name)
+        ran = await run_program(
+            program,
+            deployment,
+            strategy,
+            number=number,
+            sink=steps,
+            dropped=schedule.dropped,
+            on_release=on_release,
+        )
+        ran, judgement = _judged(ran, deployment)
+        seen.diverged += ran.diverged is not None
+        self.sink.end(number, verdict_of(judgement), ran.reason)
+        return ran, judgement
+
+    async def _twice(self, deployment: Deployment, seen: Seen, schedule: Schedule) -> None:
+        """Run a clean schedule once more: a difference is something that nobody controls."""
+        planned = seen.runs.total()
+        if seen.repeated >= REPEATED_MAX or seen.repeated * 4 > planned:
+            return
+        seen.repeated += 1
+        diverged = seen.diverged
+        ran, _ = await self._run(deployment, seen, Replay(schedule), schedule)
+        seen.diverged = diverged  # counted as a difference, not as a replay that went astray
+        if ran.diverged is not None:
+            seen.differing.append(ran.diverged)
+
+    async def _remembered(self, seen: Seen) -> None:
+        """Try what failed last time; what passes now is forgotten."""
+        for schedule in self.memory.of(seen.scenario.name):
+            if not self.deployments or self.deployments[0].proxy is None:
+                return
+            if schedule.source != seen.scenario.source:
+                self.memory.passed(schedule)
+                continue
+            _, judgement = await self._counted(self.deployments[0], seen, Replay(schedule), schedule)
+            if judgement is not None and not judgement.violations:
+                self.memory.passed(schedule)
+
+    async def _prove(self, seen: Seen) -> None:
+        """Make minimal what was found and can be replayed; invariants may share a schedule."""
+        tried: set[str] = set()
+
+        async def work(deployment: Deployment) -> None:
+            while deployment.proxy is not None:
+                waiting = [invariant for invariant in seen.unproven() if invariant not in tried]
+                if not waiting:
+                    return
+                tried.add(waiting[0])
+                await self._minimize(deployment, seen, seen.best[waiting[0]])
+
+        if self.deployments:
+            await work(self.deployments[0])
+
+    async def _minimize(self, deployment: Deployment, seen: Seen, found: Found) -> None:
+        runs = itertools.count(1)
+        invariant = found.violation.invariant
+
+        async def tries(schedule: Schedule, replay: Replay) -> tuple[Ran, Judgement | None]:
+            self.emit(Minimizing(scenario=seen.scenario.name, invariant=invariant, runs=next(runs)))
+            return await self._run(deployment, seen, replay, schedule)
+
+        minimal = await minimize(found, tries)
+        if minimal is None:
+            return
+        for other in seen.unproven():
+            if other == invariant or minimal.shown[other] >= minimal.shown[invariant]:
+                first = seen.finding(other)
+                seen.findings[other] = self.memory.keep(minimal.finding(first, ""), seen.scenario)
 
 
 def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:
@@ -258,17 +318,3 @@ def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:
         return ran, judge(ran.settled, deployment.settings.invariants)
     except Trouble as trouble:
         return replace(ran, reason=str(trouble)), None
-
-
-def _share(strategy: str, budget: Budget) -> Iterator[int]:
-    """Give a strategy's runs of a budget: one where others follow, all that is left to the last."""
-    if strategy != budget.strategies[-1]:
-        return iter(range(1))
-    planned = budget.planned()
-    return itertools.count() if planned is None else iter(range(planned - len(budget.strategies) + 1))
-
-
-def _verdict(judgement: Judgement | None) -> Verdict:
-    if judgement is None:
-        return Verdict.INCONCLUSIVE
-    return Verdict.VIOLATED if judgement.violations else Verdict.CLEAN

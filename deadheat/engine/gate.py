@@ -1,7 +1,9 @@
-"""The Stripe plane of one run: times each call, says whose it is, injects faults, records steps.
+"""The Stripe plane of one run: holds or times each call, says whose it is, injects faults, records steps.
 
 The simulator's server awaits `hold` before each of the three crossings of a call and reports it
 with `crossed` at once afterwards, so that history has effects in the order in which they happened.
+In a race under control each crossing is a step that the conductor chooses (*received* only where an
+idempotency key makes it matter); under barrage calls take the time that is drawn for them.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from deadheat.history import Plane, Recorder, StepKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deadheat.engine.conduct import Conductor
+    from deadheat.engine.conduct.strands import Strand
     from deadheat.program import Fault
-    from deadheat.schedule import Strategy
+    from deadheat.schedule import Barrage
     from deadheat.stripe_sim import Account, Call
 
 NOBODY = "unattributed"
@@ -33,17 +37,21 @@ class _Pending:
 
 @dataclass(slots=True)
 class RunGate:
-    """Lets the Stripe calls of one run pass. ``armed`` faults strike only while it is set."""
+    """Lets the Stripe calls of one run pass. ``armed`` faults strike only while it is set.
+
+    ``barrage`` draws how long calls take; ``conductor`` knows the strands of the run, and holds.
+    """
 
     account: Account
     cast: Cast
     recorder: Recorder
-    strategy: Strategy
-    timed: bool = False
+    barrage: Barrage | None = None
+    conductor: Conductor | None = None
     armed: bool = False
     in_flight: int = 0
     faults: list[_Pending] = field(default_factory=list)
     _to_response_ms: dict[int, float] = field(default_factory=dict)
+    _strands: dict[int, tuple[Strand, str]] = field(default_factory=dict)
     actors: dict[str, set[str]] = field(default_factory=dict)
     on_effect: Callable[[], None] = lambda: None
 
@@ -56,12 +64,10 @@ class RunGate:
         """Wait until the crossing may happen."""
         if kind is StepKind.RECEIVED:
             self.in_flight += 1
-        elif self.timed and kind is StepKind.EFFECT:
-            latency = self.strategy.latency()
-            self._to_response_ms[id(call)] = latency.to_response_ms
-            await asyncio.sleep(latency.to_effect_ms / 1000)
-        elif kind is StepKind.RESPONSE:
-            await asyncio.sleep(self._to_response_ms.pop(id(call), 0.0) / 1000)
+        if self.conductor is not None:
+            await self._conducted(self.conductor, kind, call)
+        if self.barrage is not None:
+            await self._timed(self.barrage, kind, call)
 
     def crossed(self, kind: StepKind, call: Call) -> None:
         """Take note of a crossing that has just happened."""
@@ -72,20 +78,70 @@ class RunGate:
             if part is not None:
                 self.cast.made(call.object_ids, part)
             self.on_effect()
-        elif kind is StepKind.RESPONSE:
-            self.in_flight -= 1
+        strand, rung = self._strands.get(id(call), (None, "planted" if part else NOBODY))
         self.recorder.record(
-            actor=self._actor(part),
+            actor=self._actor(part, strand),
             plane=Plane.STRIPE,
             kind=kind,
-            label=call.route or f"{call.request.method} {call.request.path}",
-            attribution="planted" if part else NOBODY,
-            data=self._data(kind, call),
+            label=_route(call),
+            attribution=rung,
+            data={**({"strand": strand.name} if strand else {}), **self._data(kind, call)},
         )
+        if kind is StepKind.RESPONSE:
+            self._over(call)
 
     def abandoned(self, call: Call) -> None:
         """Take note that a call will cross no further."""
+        self._over(call)
+
+    async def _conducted(self, conductor: Conductor, kind: StepKind, call: Call) -> None:
+        """Wait until the conductor lets the call cross; what it is between crossings is under way."""
+        if kind is StepKind.RECEIVED:
+            label = f"call {_route(call)}"
+            found = conductor.attribute(label, values=planted(call.params, call.request.path))
+            assert found.strand is not None
+            conductor.moved(found.strand, label, learn=found.certain)
+            strand = found.strand
+            self._strands[id(call)] = strand, found.rung
+        else:
+            strand, _ = self._strands[id(call)]
+            strand.calls -= 1
+        if kind is StepKind.RECEIVED and call.key is None:
+            strand.calls += 1
+            return
+        gone = asyncio.get_running_loop().create_future()
+
+        def release() -> None:
+            strand.calls += 1
+            if not gone.done():
+                gone.set_result(None)
+
+        touched = frozenset({_route(call).split("/")[2]}) if _route(call).count("/") > 1 else frozenset()
+        reads = call.request.method == "GET"
+        conductor.hold(
+            strand,
+            kind.value,
+            _route(call),
+            release,
+            reads=touched if reads else frozenset(),
+            writes=frozenset() if reads else touched,
+        )
+        await gone
+
+    async def _timed(self, barrage: Barrage, kind: StepKind, call: Call) -> None:
+        if kind is StepKind.EFFECT:
+            latency = barrage.latency()
+            self._to_response_ms[id(call)] = latency.to_response_ms
+            await asyncio.sleep(latency.to_effect_ms / 1000)
+        elif kind is StepKind.RESPONSE:
+            await asyncio.sleep(self._to_response_ms.pop(id(call), 0.0) / 1000)
+
+    def _over(self, call: Call) -> None:
         self.in_flight -= 1
+        strand, _ = self._strands.pop(id(call), (None, ""))
+        if strand is not None and self.conductor is not None:
+            strand.calls -= 1
+            self.conductor.rested(strand)
 
     def _strike(self, call: Call, part: Part | None) -> None:
         if not self.armed or part is None or call.decided:
@@ -96,15 +152,17 @@ class RunGate:
                 pending.left -= 1
                 self.account.fail(call, status=fault.status, when=fault.when)
                 self.recorder.record(
-                    actor=self._actor(part),
+                    actor=self._actor(part, self._strands.get(id(call), (None, ""))[0]),
                     plane=Plane.FAULT,
                     kind=StepKind.RECEIVED,
                     label=f"{fault.when} {fault.status} {fault.route}",
                 )
                 return
 
-    def _actor(self, part: Part | None) -> str:
-        """Name the one live actor of that user; the user where several of theirs are live."""
+    def _actor(self, part: Part | None, strand: Strand | None) -> str:
+        """Name the strand's actor, else the one live actor of that user, else the user."""
+        if strand is not None:
+            return strand.actor
         if part is None:
             return NOBODY
         live = self.actors.get(part.user.id, set())
@@ -117,3 +175,7 @@ class RunGate:
         if kind is StepKind.EFFECT:
             return {"objects": list(call.object_ids)}
         return {"status": call.response.status if call.response and not call.lost else None}
+
+
+def _route(call: Call) -> str:
+    return call.route or f"{call.request.method} {call.request.path}"

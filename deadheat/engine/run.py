@@ -1,9 +1,9 @@
 """One run: a program, under one strategy, at one deployment, until it has settled.
 
-The operations before go one by one, with the target at rest between them. Then the actors race:
-under a strategy that controls, one operation at a time as it chooses; under barrage all at once,
-behind a barrier. Then Stripe brings what is still refused (settling), the tables are read, every
-event comes once more, and the tables are read again. What is left is a `Settled` for the invariants.
+The operations before go one by one, with the target at rest between them. Then the actors race
+(`deadheat.engine.race`). Then Stripe brings what is still refused (settling), the tables are read,
+every event comes once more, and the tables are read again. What is left is a `Settled` for the
+invariants.
 """
 
 from __future__ import annotations
@@ -12,30 +12,39 @@ import asyncio
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deadheat.engine.acts import Acts
 from deadheat.engine.caller import Caller
 from deadheat.engine.cast import Cast, stripe_objects
+from deadheat.engine.conduct import Conductor
+from deadheat.engine.conduct.attribution import NONE
+from deadheat.engine.conduct.sql_plane import SqlPlane
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
 from deadheat.engine.overlap import overlapped
+from deadheat.engine.postgres.proxy import OpenGate
 from deadheat.engine.quiet import Quiet
+from deadheat.engine.race import Race
 from deadheat.errors import DeadheatError, NothingCaptured, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Program, name_of
-from deadheat.schedule import StepName
+from deadheat.schedule import Barrage, Replay
 from deadheat.stripe_sim import MONTHLY, Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
+    from deadheat.engine.cast import Part
+    from deadheat.engine.conduct.strands import Hold, Strand
     from deadheat.engine.deployment import Deployment
+    from deadheat.engine.postgres.parking import Parking
+    from deadheat.engine.postgres.proxy import PostgresProxy
     from deadheat.history import Step
     from deadheat.program import Act
-    from deadheat.schedule import Strategy
+    from deadheat.schedule import Released, Strategy
     from deadheat.stripe_sim import Endpoint
 
 LEAD = "before"
@@ -44,12 +53,24 @@ RUN_SECONDS_MAX = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A run that is over. ``settled`` is None when it came to nothing, and ``reason`` says why."""
+    """A run that is over. ``settled`` is None when it came to nothing, and ``reason`` says why.
+
+    ``trace`` are its choices, empty where nothing was controlled; ``strands`` maps those that took
+    part to what they did. ``late``, ``unattributed`` and ``attributed`` count steps, ``diverged``
+    says how a replay left its schedule.
+    """
 
     history: History
     elapsed_s: float
     settled: Settled | None = None
     reason: str | None = None
+    trace: tuple[Released, ...] = ()
+    strands: Mapping[str, str] = field(default_factory=dict)
+    late: int = 0
+    unattributed: int = 0
+    attributed: int = 0
+    unordered: int = 0
+    diverged: str | None = None
 
     def raced(self, races: tuple[str, ...] = ()) -> bool:
         """Whether the two operations that ``races`` names were in the air at once; empty: any two."""
@@ -59,44 +80,54 @@ class Ran:
 async def run_program(
     program: Program,
     deployment: Deployment,
-    strategy: Strategy,
+    strategy: Strategy | Barrage,
     *,
     number: int,
     sink: Callable[[Step], None] | None = None,
+    dropped: Collection[str] = (),
+    on_release: Callable[[Hold], None] | None = None,
+    timed: bool = True,
 ) -> Ran:
-    """Run a program once; trouble ends in a `Ran` with a reason, not in an exception."""
+    """Run a program once; trouble ends in a `Ran` with a reason, not in an exception.
+
+    ``dropped`` are keys of strands that take no part; ``on_release`` hears of each choice. Not
+    ``timed``, barrage draws no latencies.
+    """
     recorder = Recorder(number, sink)
     began = time.perf_counter()
-    run = Run(program, deployment, strategy, recorder)
+    run = Run(program, deployment, strategy, recorder, dropped)
+    if on_release is not None:
+        run.conductor.on_release = on_release
     reason = None
     settled = None
     try:
         async with asyncio.timeout(RUN_SECONDS_MAX):
-            settled = await run.to_the_end(number)
+            settled = await run.to_the_end(number, timed=timed)
     except TimeoutError:
         reason = f"the run was not over after {RUN_SECONDS_MAX:.0f} s"
     except Exception as error:
         reason = _reason(error)
+    finally:
+        run.close()
+    conductor = run.conductor
     return Ran(
         history=recorder.history(),
         elapsed_s=time.perf_counter() - began,
         settled=settled,
         reason=reason,
+        trace=tuple(conductor.trace),
+        strands={s.name: s.operation for s in conductor.strands.values() if s.turns},
+        late=conductor.late,
+        unattributed=conductor.attribution.rungs[NONE],
+        attributed=conductor.attribution.rungs.total(),
+        unordered=conductor.unordered,
+        diverged=strategy.finished() if isinstance(strategy, Replay) else None,
     )
 
 
-def actor_name(index: int) -> str:
-    """Name the actors as columns of a sheet are: A to Z, then AA.
-
-    >>> actor_name(0), actor_name(25), actor_name(26)
-    ('A', 'Z', 'AA')
-    """
-    name = ""
-    while index >= 0:
-        index, digit = divmod(index, 26)
-        name = chr(ord("A") + digit) + name
-        index -= 1
-    return name
+async def warm_up(program: Program, deployment: Deployment) -> None:
+    """Run a program at full concurrency, for its connections, caches and habits; nothing is judged."""
+    await run_program(program, deployment, Barrage(0), number=0, timed=False)
 
 
 def _reason(error: BaseException) -> str:
@@ -114,7 +145,12 @@ class Run:
     """The parts of one run, put together; `to_the_end` plays it."""
 
     def __init__(
-        self, program: Program, deployment: Deployment, strategy: Strategy, recorder: Recorder
+        self,
+        program: Program,
+        deployment: Deployment,
+        strategy: Strategy | Barrage,
+        recorder: Recorder,
+        dropped: Collection[str] = (),
     ) -> None:
         self.program = program
         self.deployment = deployment
@@ -123,79 +159,118 @@ class Run:
         self.account = deployment.account
         self.cast = Cast(program.users(), MONTHLY)
         self.mark = self.account.mark()
-        self.gate = RunGate(self.account, self.cast, recorder, strategy)
+        self.conductor = Conductor(self.cast, deployment.sequels)
+        self.gate = RunGate(self.account, self.cast, recorder, conductor=self.conductor)
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
-        self.courier = Courier(deployment.client, deployment.webhook_path, self.outbox, recorder, strategy)
-        self.caller = Caller(deployment.client, recorder)
+        self.courier = Courier(
+            deployment.client, deployment.webhook_path, self.outbox, recorder, conductor=self.conductor
+        )
+        self.caller = Caller(deployment.client, recorder, self.conductor)
+        self.race = Race(
+            program, self.conductor, self.courier, self._perform, self._part_of, frozenset(dropped)
+        )
         self.quiet = Quiet(self.gate, recorder, deployment.database, deployment.habits)
         self.answers: list[Answer] = []
         self.done: list[tuple[Do, Answer]] = []
-        self.racing: set[str] = set()  # actors whose operations are not all done
+        self._open_wires()
 
-    async def to_the_end(self, number: int) -> Settled:
+    def _open_wires(self) -> None:
+        """Take the wires over: Stripe's, and Postgres's where it is ours."""
+        self.deployment.server.failure = None
+        self.deployment.server.gate = self.gate
+        self.gate.on_effect = self._on_effect
+        proxy = self.deployment.proxy
+        if proxy is not None:
+            plane = SqlPlane(self.conductor, self.recorder, proxy)
+            self.conductor.pace.sql = plane
+            self.conductor.pace.blocking = self.deployment.blocking
+            proxy.gate = plane
+
+    def close(self) -> None:
+        """Let go of the wire to Postgres."""
+        if self.deployment.proxy is not None:
+            self.deployment.proxy.gate = OpenGate()
+
+    def _on_effect(self) -> None:
+        self.courier.news.set()
+        self.conductor.wake()
+
+    async def to_the_end(self, number: int, *, timed: bool = True) -> Settled:
         """Play the run; Trouble when it cannot be judged."""
         self.strategy.begin(number)
         self.account.begin_run(int(time.time()))
-        self.deployment.server.failure = None
-        self.deployment.server.gate = self.gate
-        self.gate.on_effect = self.courier.news.set
-        for operation in self.program.before:
-            await self._perform(operation, LEAD, in_race=False)
-            await self.quiet.reached()
+        for n, operation in enumerate(self.program.before, 1):
+            await self._lead(operation, n)
+            await self.rest()
         self.gate.arm(tuple(self.program.faults))
-        await (self._one_at_a_time() if self.strategy.controlled else self._all_at_once())
+        await self._race(timed)
         self.gate.armed = False
-        await self.quiet.reached()
+        await self.rest()
         await self._try_again()
         return await self._settle()
 
-    async def _one_at_a_time(self) -> None:
-        waiting = {actor_name(i): list(actor) for i, actor in enumerate(self.program.race)}
-        done: Counter[str] = Counter()
-        while held := [StepName(actor, "request", done[actor]) for actor, left in waiting.items() if left]:
-            chosen = held[self.strategy.choose(held)].actor
-            done[chosen] += 1
-            await self._perform(waiting[chosen].pop(0), chosen)
+    async def rest(self) -> None:
+        """Wait until the target is at rest."""
+        if self.deployment.proxy is not None:
+            await self.conductor.rest()
+        else:
             await self.quiet.reached()
 
-    async def _all_at_once(self) -> None:
-        barrier = asyncio.Event()
-        self.gate.timed = True
-        self.racing = {
-            actor_name(i)
-            for i, actor in enumerate(self.program.race)
-            if not all(isinstance(operation, Deliveries) for operation in actor)
-        }
-
-        async def play(actor: str, operations: tuple[Operation, ...]) -> None:
-            await barrier.wait()
-            for operation in operations:
-                await self._perform(operation, actor)
-            self.racing.discard(actor)
-            self.courier.news.set()
-
-        async with asyncio.TaskGroup() as group:
-            for i, actor in enumerate(self.program.race):
-                group.create_task(play(actor_name(i), tuple(actor)))
-            barrier.set()
-        self.gate.timed = False
-
-    async def _perform(self, operation: Operation, actor: str, *, in_race: bool = True) -> None:
-        if isinstance(operation, Do):
-            await self._do(operation, actor, in_race)
-        elif isinstance(operation, Deliveries):
-            await self._deliver(operation, actor)
+    async def _race(self, timed: bool) -> None:
+        if isinstance(self.strategy, Barrage):
+            self.gate.barrage = self.courier.barrage = self.strategy if timed else None
+            await self.race.at_once()
+            self.gate.barrage = self.courier.barrage = None
+        elif self.deployment.proxy is None:
+            await self.race.one_by_one(self.rest)
+        elif self.strategy.yields and self.deployment.parking is not None:
+            await self._parked(self.strategy, self.deployment.parking, self.deployment.proxy)
         else:
-            await asyncio.sleep(self.strategy.delay_ms() / 1000)
-            self._act(operation, actor)
+            await self.race.conducted(self.strategy)
 
-    async def _do(self, operation: Do, actor: str, in_race: bool) -> None:
+    async def _parked(self, strategy: Strategy, parking: Parking, proxy: PostgresProxy) -> None:
+        """Race with writes held inside their statements, by triggers that are there meanwhile."""
+        plane = self.conductor.pace.sql
+        assert plane is not None  # there is a proxy
+        async with parking.installed(), parking.holding(proxy.pids()):
+            plane.parking = parking
+            try:
+                await self.race.conducted(strategy)
+            finally:
+                plane.parking = None
+
+    async def _lead(self, operation: Operation, n: int) -> None:
+        """Do an operation before the race."""
+        if isinstance(operation, Deliveries):
+            await self.courier.one_by_one(operation, LEAD)
+            return
+        strand = self.conductor.strand(
+            f"{LEAD}/{n}", actor=LEAD, operation=name_of(operation), part=self._part_of(operation)
+        )
+        await self._perform(operation, LEAD, strand, in_race=False)
+
+    def _part_of(self, operation: Operation) -> Part | None:
+        return None if isinstance(operation, AtStripe | Deliveries) else self.cast[operation.user]
+
+    async def _perform(
+        self, operation: Operation, actor: str, strand: Strand, *, in_race: bool = True
+    ) -> None:
+        if isinstance(operation, Do):
+            await self._do(operation, actor, in_race, strand)
+            return
+        assert not isinstance(operation, Deliveries)  # those are the courier's
+        if self.courier.barrage is not None:
+            await asyncio.sleep(self.courier.barrage.delay_ms() / 1000)
+        self._act(operation, actor)
+
+    async def _do(self, operation: Do, actor: str, in_race: bool, strand: Strand | None = None) -> None:
         settings = self.deployment.settings.target.operations[operation.operation]
         live = self.gate.actors.setdefault(operation.user.id, set())
         live.add(actor)
+        part = self.cast[operation.user]
         try:
-            answer = await self.caller.do(settings, self.cast[operation.user], actor, in_race=in_race)
+            answer = await self.caller.do(settings, part, actor, in_race=in_race, strand=strand)
         except NothingCaptured as nothing:
             self._not_done(operation, actor, nothing)
             return
@@ -236,15 +311,15 @@ class Run:
         last = {answer.actor: (operation, answer) for operation, answer in self.done if answer.in_race}
         for operation, answer in last.values():
             if answer.status is not None and answer.status >= 500:
-                await self._do(operation, answer.actor, in_race=False)
+                strand = self.conductor.strand(
+                    f"{answer.actor}/again",
+                    actor=answer.actor,
+                    operation=operation.operation,
+                    part=self.cast[operation.user],
+                )
+                await self._do(operation, answer.actor, False, strand)
                 self.answers[-1] = replace(self.answers[-1], retried=True)
-                await self.quiet.reached()
-
-    async def _deliver(self, deliveries: Deliveries, actor: str) -> None:
-        if self.strategy.controlled or actor == LEAD:
-            await self.courier.one_by_one(deliveries, actor)
-        else:
-            await self.courier.stream(deliveries, actor, lambda: bool(self.racing))
+                await self.rest()
 
     def _act(self, act: Act, actor: str) -> None:
         notes = self.acts.do(act, actor)
@@ -261,12 +336,12 @@ class Run:
     async def _settle(self) -> Settled:
         if not self.deployment.webhook_path:
             return self._settled(tables := await self._tables(), tables)
-        refused = await self.courier.settle(self.quiet.reached)
+        refused = await self.courier.settle(self.rest)
         before_again = await self._tables()
         forged_changed = await self._forge_again(before_again)
         await self.courier.again()
-        await self.quiet.reached()
-        await self.courier.settle(self.quiet.reached)
+        await self.rest()
+        await self.courier.settle(self.rest)
         return self._settled(before_again, await self._tables(), refused, forged_changed)
 
     def _settled(

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import deadheat
 from deadheat.engine.deployment import Grounds, open_deployment
 from deadheat.engine.discover import lacking, rehearse
 from deadheat.engine.events import (
@@ -25,6 +26,7 @@ from deadheat.engine.events import (
     Verdict,
 )
 from deadheat.engine.explore import Budget, Explorer
+from deadheat.engine.memory import Findings
 from deadheat.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ async def open_explorer(
         yield Explorer(
             deployments=deployments,
             sink=sink,
+            memory=Findings(
+                settings.state_folder / "findings", target=settings.target_name, version=deadheat.__version__
+            ),
             emit=emit,
             invocation=secrets.token_hex(3),
             seed=settings.seed,

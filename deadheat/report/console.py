@@ -20,6 +20,7 @@ from rich.text import Text
 
 from deadheat.engine.events import (
     Exploration,
+    Minimizing,
     Notice,
     RunFinished,
     ScenarioStarted,
@@ -101,6 +102,9 @@ class ConsoleReport:
         elif isinstance(event, Exploration):
             self._stop()
             self._one(event)
+        elif isinstance(event, Minimizing):
+            if self._live is not None:
+                self._live.minimizing(event)
         else:
             self._stop()
             self._end(event)
@@ -183,6 +187,11 @@ class LiveScenario:
         self._runs += 1
         self._violated += event.verdict is Verdict.VIOLATED
         self._progress.update(self._task, completed=self._runs, counts=self._counts())
+
+    def minimizing(self, event: Minimizing) -> None:
+        """Say that a finding is being made minimal."""
+        counts = f"{self._counts()}; {plain(event.invariant)}: {event.runs} runs to make it minimal"
+        self._progress.update(self._task, counts=counts)
 
     def stop(self) -> None:
         """Take the bar away."""

@@ -111,6 +111,10 @@ class Outbox:
         """Say whether Stripe could make a first attempt or a retry now."""
         return self._delivery(event_id).state in (_State.FRESH, _State.FAILED)
 
+    def type_of(self, event_id: str) -> str:
+        """Give the type of an event; ActRefused for one that is not this endpoint's."""
+        return self._delivery(event_id).event_type
+
     def waits_for(self, event_id: str, event_type: str) -> bool:
         """Say whether the event has still to reach this endpoint (it counts in ``pending_webhooks``)."""
         if not self.endpoint.wants(event_type):

@@ -20,7 +20,6 @@ from deadheat.engine.quiet import Quiet
 from deadheat.errors import DeadheatError, SetupError
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.program import World
-from deadheat.schedule import Serial
 from deadheat.stripe_sim import MONTHLY
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ class Trials:
         deployment = self.deployment
         user = self._world.user()
         recorder, cast = Recorder(0), Cast([user], MONTHLY)
-        gate = RunGate(deployment.account, cast, recorder, Serial(0))
+        gate = RunGate(deployment.account, cast, recorder)
         caller, quiet = Caller(deployment.client, recorder), Quiet(gate, recorder, deployment.database)
         acts = Acts(deployment.account, cast, deployment.account.mark())
         deployment.account.begin_run(int(time.time()))

@@ -11,7 +11,6 @@ from deadheat.engine.courier import Courier
 from deadheat.engine.tables import COLUMNS, Database
 from deadheat.errors import DeadheatError
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.schedule import Serial
 from deadheat.stripe_sim import PRODUCT, Endpoint, Outbox
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ async def examine_webhook(page: Page, deployment: Deployment) -> None:
     assert product is not None  # every account has it
     account.ledger.begin(None)
     event_id = account.ledger.emit(EVENT_TYPE, product).id
-    courier = Courier(deployment.client, webhook.path, outbox, recorder, Serial(0))
+    courier = Courier(deployment.client, webhook.path, outbox, recorder)
     now = int(time.time())
     delivered = await courier.deliver(outbox.attempt(event_id, now=now), "stripe", "race")
     said = f"a signed {EVENT_TYPE} at {webhook.path} was answered {delivered.status or 'not at all'}"

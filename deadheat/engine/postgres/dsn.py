@@ -10,7 +10,7 @@ for TLS: certificates that it does not name come from where asyncpg looks for th
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -80,6 +80,21 @@ class Dsn:
         authority = f"{login}@" if self.host.startswith("/") else f"{login}@{self.where}"
         query = f"?{self.query}" if self.query else ""
         return f"postgresql://{authority}/{quote(database, safe='')}{query}"
+
+    def plain_address(self) -> tuple[str, int] | str | None:
+        """Give host and port, or the path of a Unix socket; None for a server that wants TLS."""
+        parameters = dict(parse_qsl(self.query))
+        if parameters.get("sslmode", "disable") not in ("disable", "allow", "prefer"):
+            return None
+        if self.host.startswith("/"):
+            return f"{self.host}/.s.PGSQL.{self.port}"
+        plain = is_loopback(self.host) or "sslmode" in parameters
+        return (self.host, self.port) if plain else None
+
+    def through(self, port: int) -> Dsn:
+        """Give the same role and database behind a proxy on a loopback port, without TLS."""
+        kept = [(k, v) for k, v in parse_qsl(self.query) if not k.startswith(("ssl", "host", "port"))]
+        return replace(self, host="127.0.0.1", port=port, query=urlencode(kept, quote_via=quote))
 
     async def connect(self, database: str | None = None) -> Any:
         """Open an asyncpg connection; PostgresUnavailable says why there is none."""

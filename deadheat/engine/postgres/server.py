@@ -37,6 +37,14 @@ class PostgresServer:
         """Give the URL of a database here: ``postgresql://user:password@host:port/database``."""
         return self._dsn.url(database)
 
+    def plain_address(self) -> tuple[str, int] | str | None:
+        """Give where to reach the server without TLS: host and port, or a socket's path; None if not."""
+        return self._dsn.plain_address()
+
+    def dsn_through(self, port: int, database: str) -> str:
+        """Give the URL of a database here through a proxy that listens on a loopback port."""
+        return self._dsn.through(port).url(database)
+
     async def connect(self, database: str) -> Any:
         """Open an asyncpg connection that no PG… variable bends; PostgresUnavailable if there is none."""
         return await self._dsn.connect(database)

@@ -23,7 +23,7 @@ from deadheat.errors import ActRefused, Trouble
 from deadheat.history import Plane, StepKind
 from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.invariants.stripe_json import LIVE
-from deadheat.schedule import make_strategy
+from deadheat.schedule import Barrage
 from deadheat.stripe_sim import MONTHLY, Outbox
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class Play:
         self.recorder = SoakRecorder(1, sink)
         self.crowd = Crowd(MONTHLY)
         self.mark = self.account.mark()
-        strategy = make_strategy("barrage", seed)
-        strategy.begin(1)
-        self.gate = RunGate(self.account, self.crowd, self.recorder, strategy, timed=True)
+        barrage = Barrage(seed)
+        barrage.begin(1)
+        self.gate = RunGate(self.account, self.crowd, self.recorder, barrage)
         self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
         self.courier = Courier(
-            deployment.client, deployment.webhook_path, self.outbox, self.recorder, strategy
+            deployment.client, deployment.webhook_path, self.outbox, self.recorder, barrage
         )
         self.storm = Storm(self.account, deployment.endpoint, self.courier, seed)
         self.quiet = Quiet(self.gate, self.recorder, deployment.database)
@@ -94,7 +94,7 @@ class Play:
 
     async def settled(self) -> Settled:
         """Settle what the load left, deliver it all once more, and give what is there then."""
-        self.gate.timed = False
+        self.gate.barrage = None
         await self.quiet.reached()
         if not self.deployment.webhook_path:
             tables = await self._tables()

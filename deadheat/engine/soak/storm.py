@@ -92,7 +92,8 @@ class Storm:
 
     def _send(self, event_id: str) -> None:
         for _ in range(2 if self._random.random() < DUPLICATED else 1):
-            self._spawn(event_id, self._courier.strategy.delay_ms() / 1000)
+            barrage = self._courier.barrage
+            self._spawn(event_id, barrage.delay_ms() / 1000 if barrage is not None else 0.0)
         if self._random.random() < FORGED:
             self._spawn(event_id, 0.0, self._random.choice(FORGERIES))
 

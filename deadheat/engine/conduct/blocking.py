@@ -1,0 +1,46 @@
+"""Who waits for whom in Postgres: asked of Postgres itself, on a connection beside the target's.
+
+`pg_blocking_pids` gives the sessions that a backend waits for (PostgreSQL documentation, "System
+Information Functions"). A backend that waits for none is at work, however slow its statement is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from deadheat.errors import DatabaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_BLOCKERS = "select pid, pg_blocking_pids(pid) as by from unnest($1::int[]) as pid"
+_WHO = """
+    select format('%s (application %L, user %s, database %s)', pid, application_name, usename, datname)
+    from pg_stat_activity where pid = $1
+"""
+
+
+class Blocking:
+    """Asks who blocks whom. ``connection`` is asyncpg's, and nobody else's while a race goes on."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._prepared: Any = None
+        self.polls = 0
+
+    async def of(self, pids: Iterable[int]) -> Mapping[int, frozenset[int]]:
+        """Give for each backend those it waits for; DatabaseLost when there is no asking."""
+        self.polls += 1
+        try:
+            if self._prepared is None:
+                self._prepared = await self._connection.prepare(_BLOCKERS)
+            rows = await self._prepared.fetch(list(pids))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise DatabaseLost(f"the database went away: {error}") from error
+        return {row["pid"]: frozenset(row["by"]) for row in rows}
+
+    async def who(self, pid: int) -> str:
+        """Name a session for people."""
+        return str(await self._connection.fetchval(_WHO, pid) or pid)

@@ -1,0 +1,295 @@
+"""The conductor: holds every step of a race, and lets one go at a time.
+
+Whoever owns a wire offers its steps here. The conductor waits until nothing moves any more, asks the
+strategy which held step comes next, and releases it; so the order of everything is a choice, written
+down as it is made. Nothing moves when every live strand is held, blocked in Postgres behind another
+one, answered and done, or *silent*: it has shown no step for the quiet period. That period is waited
+out only for a strand that shows nothing; everything else is known from the wires.
+
+Outside a race the conductor only observes: steps go at once, and what follows what is learned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from deadheat.engine.conduct.attribution import NONE, Attributed, Attribution, span_of
+from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
+from deadheat.engine.conduct.sequels import QUIET_MS
+from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
+from deadheat.errors import Trouble
+from deadheat.schedule import Released, Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from deadheat.engine.cast import Cast, Part
+    from deadheat.engine.conduct.sequels import Sequels
+    from deadheat.schedule import Strategy
+
+REPEATS_MAX = 3  # after that an actor goes behind all others, until one of them has moved
+NAMED_SECONDS_MAX = 5.0  # how long a replay waits for a step that its schedule names
+
+
+class Conductor:
+    """Orders the steps of one run. ``on_release`` hears of each choice as it is made."""
+
+    def __init__(self, cast: Cast, sequels: Sequels, *, trace_id: str = "0" * 32) -> None:
+        self.attribution = Attribution(cast, sequels)
+        self.sequels = sequels
+        self.trace_id = trace_id
+        self.strands: dict[str, Strand] = {}
+        self.controls = False
+        self.trace: list[Released] = []
+        self.late = 0
+        self.unordered = 0  # steps that began together with another
+        self.offers: list[Callable[[], None]] = []  # asked for more steps before each choice
+        self.on_release: Callable[[Hold], None] = lambda hold: None
+        self.pace = Pace(self)
+        self.between: set[str] = set()  # actors that are in our own hands: about to go on
+        self._changed = asyncio.Event()
+        self._last: str | None = None
+        self._arrivals = 0
+        self._repeats: dict[str, Counter[str]] = {}
+        self._failure: BaseException | None = None
+
+    # -- strands ------------------------------------------------------------------------------------
+
+    def strand(
+        self,
+        name: str,
+        *,
+        actor: str,
+        operation: str,
+        order: tuple[Any, ...] = (),
+        part: Part | None = None,
+        values: Iterable[str] = (),
+    ) -> Strand:
+        """Give the strand of that name, made at first sight."""
+        found = self.strands.get(name)
+        if found is None:
+            found = Strand(name, actor, order, operation, part=part, values=frozenset(values))
+            self.strands[name] = found
+        return found
+
+    def live(self) -> list[Strand]:
+        """Give the strands of which anything may still come."""
+        now = time.perf_counter()
+        return [s for s in self.strands.values() if s.is_live or s.tail_until > now]
+
+    def opened(self, strand: Strand, label: str) -> None:
+        """Hear that a request of a strand went out."""
+        self.between -= {strand.actor, strand.name}
+        strand.is_open = True
+        self.moved(strand, label)
+
+    def answered(self, strand: Strand, *, to_be_continued: bool = True) -> None:
+        """Hear that a strand's request is answered; its actor is in our hands until it holds again."""
+        strand.is_open = False
+        self.moved(strand, "answer")
+        self._await_tail(strand)
+        if to_be_continued:
+            self.between.add(strand.actor)
+
+    def left(self, actor: str) -> None:
+        """Hear that an actor has nothing left to do."""
+        self.between.discard(actor)
+        self.wake()
+
+    def moved(self, strand: Strand, label: str = "", *, learn: bool = True) -> None:
+        """Note a sign of life, and that ``label`` followed what the strand did last."""
+        now = time.perf_counter()
+        if label:
+            if learn:
+                gap_ms = (now - strand.moved_at) * 1000
+                self.sequels.learn(strand.operation, strand.label, label, gap_ms)
+            strand.label = label
+        strand.moved_at = now
+        strand.silent = False
+        self.wake()
+
+    def rested(self, strand: Strand) -> None:
+        """Note that a piece of work is over; more may follow even where the answer is out already."""
+        strand.moved_at = time.perf_counter()
+        if not strand.is_open:
+            self._await_tail(strand)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._changed.set()
+
+    def _await_tail(self, strand: Strand) -> None:
+        tail_ms = self.sequels.tail_ms(strand.operation, strand.label)
+        strand.tail_until = time.perf_counter() + tail_ms / 1000
+
+    def traceparent(self, strand: Strand) -> str:
+        """Give the W3C trace context of a strand's requests, for applications that hand it on."""
+        return f"00-{self.trace_id}-{span_of(strand)}-01"
+
+    # -- attribution --------------------------------------------------------------------------------
+
+    def attribute(
+        self, label: str, *, values: Iterable[str] = (), text: str = "", bound: Strand | None = None
+    ) -> Attributed:
+        """Say whose a step is; what is nobody's belongs to the strand ``?``."""
+        found = self.attribution.of(label, self.live(), values=values, text=text, bound=bound)
+        if found.strand is None:
+            nobody = self.strand(UNATTRIBUTED, actor=UNATTRIBUTED, operation="", order=(1 << 30,))
+            return Attributed(nobody, NONE)
+        return found
+
+    # -- holding ------------------------------------------------------------------------------------
+
+    def hold(
+        self,
+        strand: Strand,
+        kind: str,
+        label: str,
+        release: Callable[[], None],
+        *,
+        reads: frozenset[str] = frozenset(),
+        writes: frozenset[str] = frozenset(),
+        **data: Any,
+    ) -> None:
+        """Hold a step until it is chosen; at once released where nothing is controlled."""
+        name = strand.step(f"{kind} {label}")
+        if not self.controls:
+            release()
+            return
+        self._arrivals += 1
+        held = Hold(strand, name, kind, release, self._arrivals, reads=reads, writes=writes, data=data)
+        if strand.silent and self.pace.in_air is not None and self.pace.in_air is not strand:
+            held.late = True
+            self.late += 1
+        strand.silent = False
+        strand.held.append(held)
+        self.between.discard(strand.actor)
+        self.wake()
+
+    async def take(self, strand: Strand, kind: str, label: str, **data: Any) -> None:
+        """Wait until a step of our own may go."""
+        if not self.controls:
+            strand.step(f"{kind} {label}")
+            return
+        gone = asyncio.get_running_loop().create_future()
+
+        def release() -> None:
+            self.between.add(strand.actor)
+            if not gone.done():
+                gone.set_result(None)
+
+        self.hold(strand, kind, label, release, **data)
+        await gone
+
+    def withdraw(self, holds: Iterable[Hold]) -> None:
+        """Take back held steps whose connection is gone."""
+        for held in holds:
+            if held in held.strand.held:
+                held.strand.held.remove(held)
+        self.wake()
+
+    # -- the race -----------------------------------------------------------------------------------
+
+    async def conduct(self, strategy: Strategy, is_over: Callable[[], bool]) -> None:
+        """Release step after step until nothing is held, nothing moves and ``is_over`` says so."""
+        self.controls = True
+        try:
+            while True:
+                await self.pace.quiet()
+                for offer in self.offers:
+                    offer()
+                held = self._eligible()
+                if held:
+                    await self._choose(strategy, held)
+                elif is_over() and not self.live():
+                    return
+                else:
+                    await self._stuck()
+        finally:
+            self.controls = False
+            self.pace.in_air = None
+            for strand in self.strands.values():
+                for hold in strand.held[:]:
+                    strand.held.remove(hold)
+                    hold.release()
+
+    async def rest(self) -> None:
+        """Wait until nothing moves, outside a race."""
+        await self.pace.quiet(to_rest=True)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait for a sign of life, so long at the most; says whether there was one."""
+        loop = asyncio.get_running_loop()
+        if self._changed.is_set():
+            self._changed.clear()
+            return True
+        handle = loop.call_later(max(seconds, 0.0), self._changed.set)
+        began = loop.time()
+        await self._changed.wait()
+        self._changed.clear()
+        handle.cancel()
+        return loop.time() - began < seconds
+
+    def _eligible(self) -> list[Hold]:
+        held = [hold for strand in self.strands.values() for hold in strand.held]
+        held.sort(key=lambda hold: (hold.strand.order, hold.arrived))
+        fair = [hold for hold in held if not self._repeats_itself(hold)]
+        return fair or held
+
+    def _repeats_itself(self, hold: Hold) -> bool:
+        counts = self._repeats.get(hold.strand.actor)
+        return counts is not None and counts[hold.name.label] >= REPEATS_MAX
+
+    async def _choose(self, strategy: Strategy, held: Sequence[Hold]) -> None:
+        views = [hold.shown() for hold in held]
+        chosen = strategy.choose(views)
+        if not chosen:
+            assert isinstance(strategy, Replay)
+            if not await self._wait_for_named(strategy, held):
+                strategy.give_up()
+            return
+        self.trace.append(Released(tuple(views), chosen))
+        self._last = views[chosen[0]].name.strand
+        self.unordered += len(chosen) - 1
+        for index in chosen:
+            self._release(held[index])
+
+    async def _wait_for_named(self, strategy: Replay, held: Sequence[Hold]) -> bool:
+        """Wait for more to be held than now; False when nothing came within the time for it."""
+        known = {hold.arrived for hold in held}
+        until = time.perf_counter() + NAMED_SECONDS_MAX
+        while time.perf_counter() < until:
+            await self.pause(until - time.perf_counter())
+            for offer in self.offers:
+                offer()
+            if {hold.arrived for hold in self._eligible()} - known:
+                return True
+        return False
+
+    def _release(self, hold: Hold) -> None:
+        strand = hold.strand
+        strand.held.remove(hold)
+        for actor, counts in self._repeats.items():
+            if actor != strand.actor:
+                counts.clear()
+        self._repeats.setdefault(strand.actor, Counter())[hold.name.label] += 1
+        strand.turns += 1
+        strand.moved_at = time.perf_counter()
+        strand.silent = False
+        self.pace.in_air = strand
+        self.on_release(hold)
+        hold.release()
+
+    async def _stuck(self) -> None:
+        """Wait for anything to move when nothing is held; Trouble when nothing does for too long."""
+        began = time.perf_counter()
+        while not await self.pause(QUIET_MS / 1000):
+            await self.pace.look()
+            if any(self.pace.is_busy(strand) for strand in self.live()) or self._eligible():
+                return
+            if time.perf_counter() - began > STUCK_SECONDS_MAX:
+                raise Trouble(f"nothing moved for {STUCK_SECONDS_MAX:.0f} s: {self.pace.situation()}")

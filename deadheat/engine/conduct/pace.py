@@ -1,0 +1,131 @@
+"""The pace of a run: when nothing moves any more, so that the next step can be chosen.
+
+It is told by the wires. Only two things are asked for: whether a flight that does not come back is
+blocked (Postgres knows, and is asked 1, 2, 4, 8, 16, 32 ms after its release), and whether a strand
+that shows nothing is done (the quiet period, or what its operation was seen to need).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from deadheat.engine.conduct.sequels import QUIET_MS
+from deadheat.errors import Trouble
+
+if TYPE_CHECKING:
+    from deadheat.engine.conduct.blocking import Blocking
+    from deadheat.engine.conduct.conductor import Conductor
+    from deadheat.engine.conduct.sql_plane import SqlPlane
+    from deadheat.engine.conduct.strands import Strand
+
+POLLS_MS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+FOREIGN_SECONDS_MAX = 1.0  # how long a session that is not the target's may block it
+STUCK_SECONDS_MAX = 35.0  # longer than an HTTP call waits for its answer
+REST_SECONDS_MAX = 35.0
+
+
+@dataclass(slots=True, eq=False)
+class Pace:
+    """Watches the strands of one conductor. ``in_air`` is the strand released last."""
+
+    conductor: Conductor
+    blocking: Blocking | None = None
+    sql: SqlPlane | None = None
+    in_air: Strand | None = None
+    recheck: bool = False  # something has come back since blocked flights were last asked about
+    foreign_since: dict[int, float] = field(default_factory=dict)
+
+    async def quiet(self, *, to_rest: bool = False) -> None:
+        """Wait until nothing moves; Trouble when that never comes."""
+        began = time.perf_counter()
+        while True:
+            if self.recheck:
+                await self.look()
+            now = time.perf_counter()
+            wait_s = self._wait_s(now, to_rest)
+            if wait_s is None:
+                return
+            if now - began > REST_SECONDS_MAX:
+                raise Trouble(f"no rest within {REST_SECONDS_MAX:.0f} s: {self.situation()}")
+            if not await self.conductor.pause(wait_s) and self.sql is not None and self.sql.is_due():
+                await self.look()
+
+    def is_busy(self, strand: Strand) -> bool:
+        """Whether a step of this strand may come by itself, soon."""
+        if strand.executing or strand.calls:
+            return True
+        if strand.held or strand.blocked:
+            return False
+        return (strand.is_open and not strand.silent) or strand.tail_until > time.perf_counter()
+
+    def _wait_s(self, now: float, to_rest: bool) -> float | None:
+        """Give how long to wait until the next look, in seconds; None when nothing moves."""
+        wait: float | None = 1.0 if self.conductor.between and self.conductor.controls else None
+        for strand in self.conductor.strands.values():
+            due = self._due(strand, now, to_rest)
+            if due is not None and (wait is None or due - now < wait):
+                wait = max(due - now, 0.0)
+        return wait
+
+    def _due(self, strand: Strand, now: float, to_rest: bool) -> float | None:
+        """Say when to look at a strand next; None when nothing is awaited of it."""
+        if strand.executing:
+            return self.sql.next_poll() if self.sql is not None else now + 1.0
+        if strand.calls:
+            return now + 1.0
+        if strand.held:
+            return None
+        if strand.blocked:
+            return now + POLLS_MS[-1] / 1000 if to_rest else None
+        if strand.is_open and not strand.silent:
+            until = strand.moved_at + QUIET_MS / 1000
+            if until > now or to_rest:
+                return max(until, now + 0.001)
+            strand.silent = True
+        elif strand.tail_until > 0:
+            if strand.tail_until > now:
+                return strand.tail_until
+            strand.tail_until = 0.0
+            if not strand.is_open:
+                self.conductor.sequels.ended(strand.operation, strand.label)
+        return None
+
+    async def look(self) -> None:
+        """Ask Postgres about every flight that has not come back."""
+        self.recheck = False
+        if self.sql is None or self.blocking is None:
+            return
+        pids = self.sql.pids_under_way()
+        if not pids:
+            return
+        blockers = await self.blocking.of(pids)
+        foreign = await self.sql.sort_out(blockers)
+        await self._check_foreign(foreign)
+
+    async def _check_foreign(self, foreign: set[int]) -> None:
+        """Raise Trouble once somebody who is not the target's has blocked it for too long."""
+        now = time.perf_counter()
+        self.foreign_since = {pid: self.foreign_since.get(pid, now) for pid in foreign}
+        for pid, since in self.foreign_since.items():
+            if now - since > FOREIGN_SECONDS_MAX:
+                assert self.blocking is not None
+                raise Trouble(
+                    f"a statement of the target waits for a lock that a foreign session holds: session "
+                    f"{await self.blocking.who(pid)}. Nobody else may use the database during a race."
+                )
+
+    def situation(self) -> str:
+        """Say what every live strand waits for."""
+        parts = []
+        for strand in self.conductor.live():
+            if strand.executing:
+                parts.append(f"{strand.name} has a statement at work in Postgres")
+            elif strand.blocked:
+                parts.append(f"{strand.name} is blocked in Postgres")
+            elif strand.calls:
+                parts.append(f"{strand.name} has a Stripe call under way")
+            elif strand.is_open:
+                parts.append(f"{strand.name} ({strand.operation}) shows nothing after {strand.label!r}")
+        return "; ".join(parts) or "nothing is live"

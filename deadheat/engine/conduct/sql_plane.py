@@ -1,0 +1,316 @@
+"""The Postgres plane of one run: whose each flight is, what holds it, and what came of it.
+
+A flight that executes something is held before it reaches the server. The answer of one that was
+blocked is held as well, as a step of its own: otherwise a waiter that a COMMIT wakes would run beside
+the committer. What opens a transaction binds its connection to its strand until the transaction ends.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from deadheat.engine.conduct.pace import POLLS_MS
+from deadheat.engine.conduct.strands import Hold, Strand
+from deadheat.history import Plane, StepKind
+from deadheat.pgwire import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from deadheat.engine.conduct.conductor import Conductor
+    from deadheat.engine.postgres.parking import Parking
+    from deadheat.engine.postgres.proxy import ControlledConnection, PostgresProxy
+    from deadheat.history import Recorder
+    from deadheat.pgwire import Flight, Result
+
+PARKS_MAX = 3  # of one flight: a statement that writes more rows is let through after that
+VALUE_CHARS_MAX = 120
+STATEMENT_CHARS_MAX = 1000
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A connection of the target as this run knows it."""
+
+    connection: ControlledConnection
+    bound: Strand | None = None  # whose transaction is open
+    strand: Strand | None = None  # whose flight is under way
+    label: str = ""
+    passing: bool = False
+    hold: Hold | None = None
+    sent_at: float = 0.0
+    polls: int = 0
+    is_blocked: bool = False
+    is_parked: bool = False
+    parks: int = 0
+    behind: list[str] = field(default_factory=list)  # whom it has waited for
+
+    def due(self) -> float:
+        """Say when to ask about it next."""
+        return self.sent_at + sum(POLLS_MS[: self.polls + 1]) / 1000
+
+
+@dataclass(slots=True, eq=False)
+class SqlPlane:
+    """A gate of the proxy. ``recorder`` takes every step; ``parking`` is there while writes park."""
+
+    conductor: Conductor
+    recorder: Recorder
+    proxy: PostgresProxy
+    parking: Parking | None = None
+    inside: int = 0  # flights of more than one statement, or that call a function: not ordered inside
+    lines: dict[ControlledConnection, _Line] = field(default_factory=dict)
+
+    # -- what the proxy tells -----------------------------------------------------------------------
+
+    def offered(self, connection: ControlledConnection, flight: Flight) -> None:
+        """Hold a flight that executes something."""
+        line = self._line(connection)
+        strand, rung = self._attribute(line, flight)
+        label = flight.label
+        reads = frozenset().union(*(s.described.reads for s in flight.statements))
+        writes = frozenset().union(*(s.described.writes for s in flight.statements))
+
+        def release() -> None:
+            line.hold = None
+            self._record(StepKind.FLIGHT, line, strand, label, rung, _carried(flight))
+            self._send(line, strand, label)
+            connection.release()
+
+        before = len(strand.held)
+        self.conductor.hold(strand, "flight", label, release, reads=reads, writes=writes)
+        if len(strand.held) > before:
+            line.hold = strand.held[-1]
+
+    def passed(self, connection: ControlledConnection, flight: Flight) -> None:
+        """Note a flight that goes on at once; one that opens a transaction binds its connection."""
+        line = self._line(connection)
+        if not flight.statements:
+            return
+        begins = any(statement.described.begins for statement in flight.statements)
+        if begins:
+            strand, _ = self._attribute(line, flight)
+            line.bound = strand
+            self._send(line, strand, flight.label, passing=True)
+        else:
+            line.passing = True
+
+    def answered(
+        self, connection: ControlledConnection, flight: Flight, result: Result, *, held: bool
+    ) -> None:
+        """Note what came back; hold it where the flight had been blocked."""
+        line = self._line(connection)
+        strand = line.strand
+        if strand is None:
+            line.passing = False
+            return
+        if line.is_blocked or line.is_parked:
+            strand.blocked -= 1
+        else:
+            strand.executing -= 1
+        line.strand, line.is_blocked, line.is_parked, line.parks = None, False, False, 0
+        was_passing, line.passing = line.passing, False
+        self.conductor.pace.recheck = True
+        if result.transaction in (Transaction.OPEN, Transaction.FAILED):
+            line.bound = strand
+        elif result.transaction is Transaction.IDLE:
+            line.bound = None
+        behind, line.behind = line.behind, []
+
+        def note() -> None:
+            if not was_passing:
+                data = _came_of(result, behind)
+                self._record(StepKind.RESULT, line, strand, line.label, None, data)
+
+        if not held:
+            note()
+            self.conductor.rested(strand)
+            return
+
+        def release() -> None:
+            line.hold = None
+            note()
+            connection.release_result()
+            self.conductor.rested(strand)
+
+        self.conductor.hold(strand, "result", line.label, release)
+        line.hold = strand.held[-1] if strand.held else None
+
+    def closed(self, connection: ControlledConnection) -> None:
+        """Forget a connection, and what was held of it."""
+        line = self.lines.pop(connection, None)
+        if line is None:
+            return
+        if line.strand is not None:
+            if line.is_blocked or line.is_parked:
+                line.strand.blocked -= 1
+            else:
+                line.strand.executing -= 1
+        if line.hold is not None:
+            self.conductor.withdraw([line.hold])
+        self.conductor.pace.recheck = True
+        self.conductor.wake()
+
+    # -- what the pace asks -------------------------------------------------------------------------
+
+    def pids_under_way(self) -> list[int]:
+        """Give the backends whose flight has not come back."""
+        return [
+            line.connection.pid
+            for line in self.lines.values()
+            if line.strand is not None and line.connection.pid is not None
+        ]
+
+    def next_poll(self) -> float:
+        """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
+        working = [line.due() for line in self.lines.values() if line.strand and not line.is_blocked]
+        return min(working, default=time.perf_counter() + 1.0)
+
+    def is_due(self) -> bool:
+        """Whether it is time to ask."""
+        return self.next_poll() <= time.perf_counter()
+
+    async def sort_out(self, blockers: Mapping[int, frozenset[int]]) -> set[int]:
+        """Take in who waits for whom; gives the sessions that are neither the target's nor ours."""
+        mine = {line.connection.pid: line for line in self.lines.values()}
+        ours = self.proxy.pids()
+        parker = self.parking.pid if self.parking is not None else None
+        foreign: set[int] = set()
+        now = time.perf_counter()
+        for pid, by in blockers.items():
+            line = mine.get(pid)
+            if line is None or line.strand is None:
+                continue
+            if not line.is_blocked and line.due() <= now:
+                line.polls = min(line.polls + 1, 60)
+            if parker is not None and parker in by:
+                self._parked(line)
+            elif by & ours.keys():
+                self._block(line, [mine[blocker] for blocker in by if blocker in mine])
+            elif by:
+                foreign |= by
+            elif line.is_blocked:
+                self._unblock(line)
+        return foreign
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _line(self, connection: ControlledConnection) -> _Line:
+        line = self.lines.get(connection)
+        if line is None:
+            line = self.lines[connection] = _Line(connection)
+        return line
+
+    def _attribute(self, line: _Line, flight: Flight) -> tuple[Strand, str]:
+        label = f"flight {flight.label}"
+        found = self.conductor.attribute(
+            label,
+            values=_values(flight),
+            text=" ".join(s.sql for s in flight.statements if "traceparent" in s.sql),
+            bound=line.bound,
+        )
+        assert found.strand is not None
+        self.conductor.moved(found.strand, label, learn=found.certain)
+        return found.strand, found.rung
+
+    def _send(self, line: _Line, strand: Strand, label: str, *, passing: bool = False) -> None:
+        line.strand, line.label, line.passing = strand, label, passing
+        line.sent_at, line.polls, line.behind = time.perf_counter(), 0, []
+        strand.executing += 1
+
+    def _block(self, line: _Line, behind: list[_Line]) -> None:
+        names = [other.strand or other.bound for other in behind]
+        line.behind = sorted({s.name for s in names if s is not None} | set(line.behind))
+        if line.is_blocked or line.strand is None:
+            return
+        line.is_blocked = True
+        line.connection.hold_result = self.conductor.controls
+        line.strand.executing -= 1
+        line.strand.blocked += 1
+
+    def _unblock(self, line: _Line) -> None:
+        assert line.strand is not None
+        line.is_blocked, line.polls, line.sent_at = False, 0, time.perf_counter()
+        line.strand.executing += 1
+        line.strand.blocked -= 1
+
+    def _parked(self, line: _Line) -> None:
+        """Hold a backend that stands before a write, in the middle of its statement."""
+        strand, parking, pid = line.strand, self.parking, line.connection.pid
+        if line.is_parked or strand is None or parking is None or pid is None:
+            return
+        if line.is_blocked:
+            self._unblock(line)
+        line.is_parked = True
+        line.parks += 1
+        strand.executing -= 1
+        strand.blocked += 1
+
+        def release() -> None:
+            line.hold = None
+            line.is_parked = False
+            line.sent_at, line.polls = time.perf_counter(), 0
+            strand.executing += 1
+            strand.blocked -= 1
+            parking.let_through(pid, for_good=line.parks >= PARKS_MAX)
+
+        self.conductor.hold(strand, "park", line.label, release)
+        line.hold = strand.held[-1] if strand.held else None
+
+    def _record(
+        self,
+        kind: StepKind,
+        line: _Line,
+        strand: Strand,
+        label: str,
+        rung: str | None,
+        data: dict[str, Any],
+    ) -> None:
+        self.recorder.record(
+            actor=strand.actor,
+            plane=Plane.SQL,
+            kind=kind,
+            label=label,
+            conn=line.connection.number,
+            attribution=rung,
+            data={"strand": strand.name, **data},
+        )
+
+
+def _values(flight: Flight) -> Iterator[str]:
+    """Give the parameters of a flight as texts: text as it is, sixteen bytes as a UUID."""
+    for statement in flight.statements:
+        for parameter in statement.parameters:
+            if parameter is None:
+                continue
+            if len(parameter) == 16:
+                yield str(UUID(bytes=parameter))
+            try:
+                yield parameter.decode()
+            except UnicodeDecodeError:
+                continue
+        if not statement.parameters and "'" in statement.sql:
+            yield from statement.sql.split("'")[1::2]
+
+
+def _carried(flight: Flight) -> dict[str, Any]:
+    """Give what a flight carries, for the history."""
+    return {
+        "sql": [statement.sql[:STATEMENT_CHARS_MAX] for statement in flight.statements],
+        "parameters": [value[:VALUE_CHARS_MAX] for value in _values(flight) if value.isprintable()],
+    }
+
+
+def _came_of(result: Result, behind: list[str]) -> dict[str, Any]:
+    data: dict[str, Any] = {"tags": list(result.tags), "rows": result.rows}
+    if result.sample:
+        data["sample"] = [list(row) for row in result.sample]
+        data["columns"] = list(result.columns)
+    if result.sqlstate is not None:
+        data["sqlstate"], data["message"] = result.sqlstate, result.message
+    if behind:
+        data["waited_for"] = behind
+    return data

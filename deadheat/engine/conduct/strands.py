@@ -1,0 +1,87 @@
+"""Strands: who can do something in a run, and how far each has come.
+
+A strand is one operation of one actor (``A1``, ``A2``: a tab's first and second), or one delivery
+(``C1/customer.created/1``, a duplicate of it with ``/b``). It opens when its request is released and
+is answered once; a target may work on for it after that. Steps that nobody can be named for belong to
+a strand of their own, ``?``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from deadheat.schedule import Held, StepName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadheat.engine.cast import Part
+
+UNATTRIBUTED = "?"
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """A step that is held. ``release`` lets it go; ``started`` tells the plane that it went."""
+
+    strand: Strand
+    name: StepName
+    kind: str
+    release: Callable[[], None]
+    arrived: int
+    late: bool = False
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def shown(self) -> Held:
+        """Give the step as a strategy sees it."""
+        return Held(
+            name=self.name, actor=self.strand.actor, kind=self.kind, reads=self.reads, writes=self.writes
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Strand:
+    """One operation or delivery. ``order`` is its place in the default policy.
+
+    ``is_open``: its request went and the answer has not come. ``executing`` and ``blocked`` count its
+    flights at Postgres, ``calls`` its Stripe calls between two crossings. ``label`` is its last step.
+    ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
+    the quiet period.
+    """
+
+    name: str
+    actor: str
+    order: tuple[Any, ...]
+    operation: str
+    part: Part | None = None
+    values: frozenset[str] = frozenset()
+    is_open: bool = False
+    executing: int = 0
+    blocked: int = 0
+    calls: int = 0
+    label: str = ""
+    tail_until: float = 0.0
+    silent: bool = False
+    moved_at: float = 0.0
+    turns: int = 0
+    held: list[Hold] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything of it may still come."""
+        return bool(self.is_open or self.held or self.executing or self.blocked or self.calls)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is held, or blocked in Postgres and nothing else."""
+        return bool(self.held) or (self.blocked > 0 and not self.executing and not self.calls)
+
+    def step(self, label: str) -> StepName:
+        """Name its next step of that label."""
+        self.labels[label] += 1
+        return StepName(self.name, label, self.labels[label])

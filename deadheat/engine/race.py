@@ -1,0 +1,156 @@
+"""The race of a run: its actors, all at once.
+
+Under control each of them waits at every step for the conductor, which follows a strategy. Under
+barrage nothing waits: a barrier lets everybody go, and Stripe takes its time. Where no wire to
+Postgres is ours, a strategy that controls can only let one operation go after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from deadheat.engine.conduct.offers import Offers
+from deadheat.program import Deliveries, Do, name_of
+from deadheat.schedule import strand_key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    from deadheat.engine.cast import Part
+    from deadheat.engine.conduct import Conductor
+    from deadheat.engine.conduct.strands import Strand
+    from deadheat.engine.courier import Courier
+    from deadheat.program import Operation, Program
+    from deadheat.schedule import Strategy
+
+
+def actor_name(index: int) -> str:
+    """Name the actors as columns of a sheet are: A to Z, then AA.
+
+    >>> actor_name(0), actor_name(25), actor_name(26)
+    ('A', 'Z', 'AA')
+    """
+    name = ""
+    while index >= 0:
+        index, digit = divmod(index, 26)
+        name = chr(ord("A") + digit) + name
+        index -= 1
+    return name
+
+
+@dataclass(slots=True, eq=False)
+class Race:
+    """The actors of one run. ``perform`` does an operation of an actor, as the strand it is given.
+
+    ``dropped`` are keys of strands (operations, deliveries) that take no part.
+    """
+
+    program: Program
+    conductor: Conductor
+    courier: Courier
+    perform: Callable[[Operation, str, Strand], Awaitable[None]]
+    part_of: Callable[[Operation], Part | None]
+    dropped: Collection[str] = ()
+    _racing: set[str] = field(default_factory=set)  # actors that may still emit events
+    _playing: int = 0
+
+    async def conducted(self, strategy: Strategy) -> None:
+        """Race under control: one step at a time, as the strategy chooses."""
+        actors = self._actors()
+        self._playing = len(actors)
+        self.conductor.between |= set(actors)
+        async with asyncio.TaskGroup() as group:
+            for actor, operations in actors.items():
+                group.create_task(self._play(group, actor, operations))
+            await self.conductor.conduct(strategy, lambda: self._playing == 0)
+
+    async def at_once(self) -> None:
+        """Race without control: everybody goes when the barrier falls."""
+        barrier = asyncio.Event()
+
+        async def play(actor: str, operations: Mapping[str, Operation]) -> None:
+            await barrier.wait()
+            for name, operation in operations.items():
+                if isinstance(operation, Deliveries):
+                    await self.courier.stream(operation, actor, lambda: bool(self._racing))
+                else:
+                    await self.perform(operation, actor, self._strand(name, actor, operation))
+            self._racing.discard(actor)
+            self.courier.news.set()
+
+        async with asyncio.TaskGroup() as group:
+            for actor, operations in self._actors().items():
+                group.create_task(play(actor, operations))
+            barrier.set()
+
+    async def one_by_one(self, rest: Callable[[], Awaitable[None]]) -> None:
+        """Go through the actors in turn, the target at rest after each operation."""
+        for actor, operations in self._actors().items():
+            for name, operation in operations.items():
+                if isinstance(operation, Deliveries):
+                    await self.courier.one_by_one(operation, actor)
+                else:
+                    await self.perform(operation, actor, self._strand(name, actor, operation))
+                await rest()
+
+    def _actors(self) -> dict[str, dict[str, Operation]]:
+        """Give the operations that take part by actor and strand: A1, A2, B1."""
+        actors = {}
+        for i, operations in enumerate(self.program.race):
+            actor = actor_name(i)
+            named = {f"{actor}{n}": operation for n, operation in enumerate(operations, 1)}
+            mine = {name: operation for name, operation in named.items() if self._takes_part(name)}
+            if mine:
+                actors[actor] = mine
+            if not all(isinstance(operation, Deliveries) for operation in mine.values()):
+                self._racing.add(actor)
+        return actors
+
+    def _takes_part(self, strand: str) -> bool:
+        return strand_key(strand) not in self.dropped
+
+    def _strand(self, name: str, actor: str, operation: Operation) -> Strand:
+        return self.conductor.strand(
+            name,
+            actor=actor,
+            operation=name_of(operation),
+            order=(len(actor), actor, int(name.removeprefix(actor))),
+            part=self.part_of(operation),
+        )
+
+    async def _play(
+        self, group: asyncio.TaskGroup, actor: str, operations: Mapping[str, Operation]
+    ) -> None:
+        for name, operation in operations.items():
+            strand = self._strand(name, actor, operation)
+            if isinstance(operation, Deliveries):
+                await self._offer(group, strand, operation)
+                continue
+            if not isinstance(operation, Do):
+                await self.conductor.take(strand, "act", name_of(operation))
+            await self.perform(operation, actor, strand)
+        self._racing.discard(actor)
+        self._playing -= 1
+        self.conductor.left(actor)
+
+    async def _offer(self, group: asyncio.TaskGroup, strand: Strand, deliveries: Deliveries) -> None:
+        offers = Offers(
+            name=strand.name,
+            actor=strand.actor,
+            order=strand.order,
+            deliveries=deliveries,
+            conductor=self.conductor,
+            courier=self.courier,
+            others_live=lambda: bool(self._racing),
+            takes_part=self._takes_part,
+            group=group,
+            done=asyncio.get_running_loop().create_future(),
+        )
+        self.conductor.offers.append(offers.offer)
+        self.conductor.between.discard(strand.actor)
+        self.conductor.wake()
+        await offers.done
+        self.conductor.offers.remove(offers.offer)
+

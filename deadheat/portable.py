@@ -1,0 +1,65 @@
+"""Programs as JSON data, for findings whose program was drawn and stands in no source.
+
+People are numbered in order of appearance; whoever reads a program back gives it fresh ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from deadheat.errors import ProgramError
+from deadheat.program import ACTS, DELIVERIES, AtStripe, Deliveries, Do, Fault, Program, World, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from deadheat.program import Operation, User
+
+
+def program_to_json(program: Program) -> dict[str, Any]:
+    """Give a program as JSON data."""
+    numbers = {user: n for n, user in enumerate(program.users())}
+
+    def told(operation: Operation) -> dict[str, Any]:
+        if isinstance(operation, Deliveries):
+            return {"do": DELIVERIES, **asdict(operation)}
+        if isinstance(operation, AtStripe):
+            return {"do": name_of(operation), "thing": operation.thing}
+        return {"do": name_of(operation), "user": numbers[operation.user]}
+
+    return {
+        "users": [user.name.split(" ")[0] for user in numbers],
+        "before": [told(operation) for operation in program.before],
+        "race": [[told(operation) for operation in actor] for actor in program.race],
+        "faults": [
+            {**{k: v for k, v in asdict(fault).items() if k != "user"}, "user": numbers[fault.user]}
+            for fault in program.faults
+            if fault.user in numbers
+        ],
+    }
+
+
+def program_from_json(data: Mapping[str, Any], world: World) -> Program:
+    """Build the program with fresh users of a world; ProgramError for what is none."""
+    try:
+        users = [world.user(name) for name in data["users"]]
+        return Program(
+            before=[_operation(told, users) for told in data["before"]],
+            race=[[_operation(told, users) for told in actor] for actor in data["race"]],
+            faults=[Fault(**{**told, "user": users[told["user"]]}) for told in data["faults"]],
+        )
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ProgramError(f"this is no program as Deadheat writes them: {error!r}") from None
+
+
+def _operation(told: Mapping[str, Any], users: Sequence[User]) -> Operation:
+    name = told["do"]
+    if name == DELIVERIES:
+        return Deliveries(**{key: value for key, value in told.items() if key != "do"})
+    if name == "at-stripe":
+        return AtStripe(told["thing"])
+    user = users[told["user"]]
+    if name in ACTS:
+        return ACTS[name](user)
+    return Do(user, name)
