@@ -147,6 +147,8 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _switches(value: Any) -> tuple[Switch, ...]:
+    if not isinstance(value, list):
+        raise TypeError
     return tuple(Switch(_exactly(str)(item["at"]), _texts(item["to"])) for item in value)
 
 

@@ -9,7 +9,8 @@ go over the best so far and are repeated until none of them finds anything:
    (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", TSE 2002); steps
    that went together go one by one;
 3. two stretches of one actor become one, by moving either next to the other (Jalbert and Sen, "A
-   Trace Simplification Technique for Effective Debugging of Concurrent Programs", FSE 2010);
+   Trace Simplification Technique for Effective Debugging of Concurrent Programs", FSE 2010); the
+   first two actors change roles, so that the first by default begins: one switch less to tell;
 4. duplicates of deliveries are dropped.
 
 A candidate that moves or drops steps carries those left as ``steps``: a wished-for order, since the
@@ -52,6 +53,7 @@ class Outcome:
     schedule: Schedule
     """What really happened: `Schedule.recorded` of the candidate."""
     strands: tuple[Strand, ...]
+    """In default order."""
     switches: int
     """Context switches: how often one actor's step was followed by another's."""
     choices: int
@@ -121,6 +123,7 @@ def _candidates(search: _Search) -> Iterator[Schedule]:
     yield from _without_switches(search)
     yield from _one_by_one(search)
     yield from _stretches_joined(search)
+    yield from _roles_changed(search.best)
     yield from _without_strands(search, ("duplicate",))
 
 
@@ -174,13 +177,7 @@ def _stretches_joined(search: _Search) -> Iterator[Schedule]:
 
 def _joined(outcome: Outcome) -> Iterator[list[str]]:
     """Give orders of the steps in which two stretches of one actor have become one."""
-    actors = {strand.key: strand.actor for strand in outcome.strands}
-
-    def actor(entry: str) -> str:
-        strands = [strand_of(key) for key in entry.split(TOGETHER)]
-        return TOGETHER.join(actors.get(strand, actor_of(strand)) for strand in strands)
-
-    stretches = [(who, list(entries)) for who, entries in groupby(outcome.schedule.steps, actor)]
+    stretches = _stretches(outcome)
     for later in range(2, len(stretches)):
         who, entries = stretches[later]
         earlier = next((i for i in reversed(range(later - 1)) if stretches[i][0] == who), None)
@@ -190,6 +187,36 @@ def _joined(outcome: Outcome) -> Iterator[list[str]]:
         both = stretches[earlier][1] + entries
         for place in (earlier, later - 1):
             yield [step for stretch in (*rest[:place], both, *rest[place:]) for step in stretch]
+
+
+def _roles_changed(outcome: Outcome) -> Iterator[Schedule]:
+    """Let the first actor do what the one does that began, and the other way round."""
+    stretches = _stretches(outcome)
+    actors = [who for who, _ in stretches]
+    first = outcome.strands[0].actor if outcome.strands else ""
+    if first not in actors or first == actors[0] or any(TOGETHER in who for who in actors):
+        return
+    role = {first: actors[0], actors[0]: first}
+    left = {who: [step for w, entries in stretches if w == who for step in entries] for who in actors}
+    steps = []
+    for number, (who, entries) in enumerate(stretches):
+        others = left[role.get(who, who)]
+        # An actor's last stretch was its all, however long: so is that of who takes its role.
+        length = len(entries) if who in actors[number + 1 :] else len(others)
+        steps += others[:length]
+        del others[:length]
+    yield _ordered(outcome, steps)
+
+
+def _stretches(outcome: Outcome) -> list[tuple[str, list[str]]]:
+    """Give the steps in stretches of one actor each; two that went together are one of their own."""
+    actors = {strand.key: strand.actor for strand in outcome.strands}
+
+    def actor(entry: str) -> str:
+        strands = [strand_of(key) for key in entry.split(TOGETHER)]
+        return TOGETHER.join(actors.get(strand, actor_of(strand)) for strand in strands)
+
+    return [(who, list(entries)) for who, entries in groupby(outcome.schedule.steps, actor)]
 
 
 def _parts(length: int) -> Iterator[slice]:

@@ -56,14 +56,19 @@ def lenient(schedule: Schedule) -> Replay:
     return Replay(schedule, strict=False)
 
 
+def named(text: str) -> StepName:
+    strand, label = text.split(" ")
+    return StepName(strand, label)
+
+
 def held(*names: str) -> tuple[Held, ...]:
     """Give held flights by strand and label: "A1 read"."""
-    made = (StepName(*name.split(" ")) for name in names)
+    made = [named(name) for name in names]
     return tuple(Held(name=name, actor=name.strand[0], kind="flight") for name in made)
 
 
 def key(name: str) -> str:
-    return StepName(*name.split(" ")).key
+    return named(name).key
 
 
 class TestEquivalence:

@@ -171,6 +171,7 @@ def test_json_keeps_all_of_it(schedule: Schedule) -> None:
 
 
 @given(schedules, st.sampled_from(["scenario", "source", "seed", "dropped", "switches", "steps"]), anything)
+@example(Schedule(scenario="s", source="1a2b3c4d"), "switches", {})
 def test_any_json_is_read_or_refused(schedule: Schedule, name: str, value: Any) -> None:
     data = schedule.to_json() | {name: value}
     try:

@@ -61,7 +61,7 @@ def driven(
     ended, tried = [], []
 
     def watched() -> Generator[Schedule, Outcome | None, None]:
-        ended.append((yield from shrinking))  # type: ignore[misc]
+        ended.append((yield from shrinking))
 
     watching, answer = watched(), None
     with suppress(StopIteration):
@@ -92,9 +92,9 @@ class TestSmallest:
     def test_a_double_sign_up_comes_down_to_two_operations_and_two_switches(self, seed: int) -> None:
         result, tried = shrunk(NOISY, failing(NOISY, RandomWalk(seed)))
         assert [strand.key for strand in result.best.strands] == ["A2", "B1"]
-        # There and back: one actor checks, the other does all, or checks too, and each acts.
+        # There and back: A looks, B does all of it, A acts on what it saw. Coming back is the default.
         assert result.best.switches == 2
-        assert len(result.best.schedule.switches) <= 2
+        assert len(result.best.schedule.switches) == 1
         assert result.best.violated
         assert result.tried == len(tried) <= 100
 
@@ -132,7 +132,7 @@ class TestSmallest:
         def ping_pong(shared: Shared) -> bool:
             """Violated if four or more stretches were seen: ABAB or BABA, at least."""
             order = shared.get("order", "")
-            return sum(a != b for a, b in pairwise(order)) >= 3
+            return len([a for a, b in pairwise(order) if a != b]) >= 3
 
         toy = Toy(actors={"A": (mark("a"),), "B": (mark("b"),), "C": (steps(4),)}, violated=ping_pong)
         best = shrunk(toy, failing(toy, RandomWalk(seed)))[0].best
