@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_world import (
     SCHEDULE,
+    SIGN_UPS,
     Move,
     Operation,
     Shared,
@@ -24,7 +25,18 @@ from toy_world import (
     two_customers,
 )
 
-from deadheat.schedule import Outcome, Overlap, RandomWalk, Replay, Schedule, Shrunk, Strategy, shrink
+from deadheat.schedule import (
+    Outcome,
+    Overlap,
+    RandomWalk,
+    Replay,
+    Schedule,
+    Shrunk,
+    StepName,
+    Strategy,
+    Switch,
+    shrink,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -172,6 +184,25 @@ class TestSmallest:
         assert not any(len(switch.to) > 1 for switch in best.schedule.switches)
         assert best.switches == 2
 
+    def test_one_choice_more_is_better_than_two_at_once(self) -> None:
+        def check_then_insert(shared: Shared) -> Iterator[Move]:
+            yield Move(label="flight select profiles")
+            missing = not shared.get("customers")
+            yield Move(label="flight insert profiles")
+            if missing:
+                shared["customers"] = shared.get("customers", 0) + 1
+
+        toy = Toy(actors={"A": (check_then_insert,), "B": (check_then_insert,)}, violated=two_customers)
+        two_selects = Switch(
+            StepName("A1", "flight select profiles").key,
+            (StepName("A1", "flight select profiles").key, StepName("B1", "flight select profiles").key),
+        )
+        start = outcome(toy, replace(SCHEDULE, switches=(two_selects,)))
+        assert (start.violated, start.switches, start.choices) == (True, 2, 3)
+        best = shrunk(toy, start)[0].best
+        assert (best.switches, best.choices) == (2, 4)
+        assert all(len(switch.to) == 1 for switch in best.schedule.switches)
+
     @given(seeds)
     @settings(max_examples=30, deadline=None)
     def test_two_at_once_stay_where_only_that_does_it(self, seed: int) -> None:
@@ -193,6 +224,29 @@ class TestSearch:
         result, tried = shrunk(NOISY, start, tries_max=tries_max)
         assert len(tried) == len(set(tried)) == result.tried <= tries_max
         assert result.best.violated
+
+    def test_an_actor_goes_as_a_whole(self) -> None:
+        toy = replace(SIGN_UPS, actors={**SIGN_UPS.actors, "C": (steps(1),) * 10})
+        result, tried = shrunk(toy, failing(toy, RandomWalk(1)))
+        assert tried[0].dropped == tuple(sorted(f"C{number}" for number in range(1, 11)))
+        assert result.removed["operations"] == 10
+
+    def test_what_is_no_race_loses_all_its_switches_at_once(self) -> None:
+        def arrive(who: str) -> Operation:
+            def operation(shared: Shared) -> Iterator[Move]:
+                for _ in range(20):
+                    yield Move(label="flight")
+                shared[who] = True
+
+            return operation
+
+        toy = Toy(actors={"A": (arrive("a"),), "B": (arrive("b"),)}, violated=lambda shared: len(shared) > 1)
+        start = failing(toy, RandomWalk(1))
+        assert start.switches > 5
+        result, tried = shrunk(toy, start)
+        assert result.best.schedule.switches == ()
+        # Without A, without B, without a switch.
+        assert len(tried) == 3
 
     def test_nothing_smaller_leaves_the_start(self) -> None:
         start = failing(NOISY, RandomWalk(1))

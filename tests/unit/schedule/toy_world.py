@@ -112,12 +112,7 @@ class World:
     def release(self, held: tuple[Held, ...], chosen: tuple[int, ...]) -> None:
         by_strand = {one.strand: one for one in self._running}
         going = [by_strand[held[index].name.strand] for index in chosen]
-        going = [one for one in going if self._locked(one)]
-        if len(going) > 1:
-            for one in going:
-                self._advance(one)
-        for one in going:
-            self._pass(one)
+        self._go([one for one in going if self._locked(one)])
 
     def _locked(self, one: _Running) -> bool:
         """Take the lock that a move asks for; False if it is blocked behind it."""
@@ -128,22 +123,21 @@ class World:
         one.blocked = owner is not one
         return not one.blocked
 
-    def _pass(self, one: _Running) -> None:
-        """Go on to the next move, and let go whoever was blocked behind the lock given back."""
-        gives = one.at.gives if one.at else ""
-        while True:
+    def _go(self, going: list[_Running]) -> None:
+        """Go on to the next moves side by side, and let go whoever was blocked behind a lock given back."""
+        given = [one.at.gives for one in going if one.at and one.at.gives]
+        for one in going:
             self._advance(one)
-            if one.at is not INSIDE:
-                break
-        if gives:
-            del self._locks[gives]
-            waiter = next((w for w in self._running if w.blocked and w.at and w.at.takes == gives), None)
+        for one in going:
+            while one.at is INSIDE:
+                self._advance(one)
+        for lock in given:
+            del self._locks[lock]
+            waiter = next((w for w in self._running if w.blocked and w.at and w.at.takes == lock), None)
             if waiter and self._locked(waiter):
-                self._pass(waiter)
+                self._go([waiter])
 
     def _advance(self, one: _Running) -> None:
-        if one.at is None:
-            return
         one.at = next(one.doing, None)
         if one.at is None:
             self._running.remove(one)
