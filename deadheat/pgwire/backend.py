@@ -220,7 +220,7 @@ class Backend:
             head.tags.append(tag)
         if head.next() == EXECUTE:
             portal = head.subject()
-            if isinstance(portal, Portal) and head.rows:
+            if isinstance(portal, Portal):
                 head.columns = portal.columns or portal.prepared.columns or head.columns
             head.pop()
             self._end_of_answer()

@@ -76,12 +76,19 @@ def describe(sql: str) -> tuple[Described, ...]:
     return tuple(described for _, described in statements(sql))
 
 
-@lru_cache(maxsize=DESCRIBED_MAX)
 def statements(sql: str) -> tuple[tuple[str, Described], ...]:
-    """Give each statement of a text with its own text; a single one keeps the text as it was."""
+    """Give each statement of a text with its own text; a single one keeps the text as it was.
+
+    A text over `PARSED_MAX` counts as one statement, known by its first words.
+    """
+    return _statements(sql) if len(sql) <= PARSED_MAX else ((sql, _first_words(sql)),)
+
+
+@lru_cache(maxsize=DESCRIBED_MAX)
+def _statements(sql: str) -> tuple[tuple[str, Described], ...]:
+    if "\0" in sql:
+        return _by_words(sql)
     try:
-        if len(sql) > PARSED_MAX or "\0" in sql:
-            return _by_words(sql)
         parsed = postgast.parse(sql).stmts
     except (postgast.PgQueryError, DecodeError, UnicodeError):
         return _by_words(sql)
@@ -180,7 +187,7 @@ def _resets(found: list[tuple[str, Described]]) -> tuple[tuple[str, Described], 
 
 
 def _by_words(sql: str) -> tuple[tuple[str, Described], ...]:
-    """Describe what cannot be parsed, or is too long for that, by its first words."""
+    """Describe what cannot be parsed by its first words."""
     return tuple((part, _first_words(part)) for part in lexical.split(sql))
 
 
