@@ -23,6 +23,7 @@ _HEADER: Final = Struct(">Bi")
 SAMPLE_MAX: Final = 3
 _MAX: Final = {**dict.fromkeys(b"DdV", MESSAGE_MAX), **dict.fromkeys(b"TENARK", SERVER_TEXT_MAX)}
 _ROW, _NOTIFICATION, _ERROR, _READY = b"DAEZ"
+_ASIDE: Final = b"AEZ"  # may stand beside the answer that is due
 _NOTICES: Final = b"ANS"
 # What answers what, where the answer says no more than that it was done.
 _DONE: Final = dict(zip(b"123ns", (ord("P"), ord("B"), ord("C"), DESCRIBE, EXECUTE), strict=True))
@@ -57,8 +58,10 @@ class Backend:
     def feed(self, data: bytes) -> list[Reply]:
         """Read some bytes; gives what they complete, and flights that need no answer (any more)."""
         replies: list[Reply] = []
-        self._settle()
-        self._tell(b"", replies)
+        if self._answers.under_way:
+            self._settle()
+            if self._over:
+                self._tell(b"", replies)
         if self._raw:
             return [*replies, Reply(data=data, asynchronous=True)] if data else replies
         if self._tail:
@@ -73,6 +76,7 @@ class Backend:
 
     def _messages(self, data: bytes, replies: list[Reply]) -> None:
         at, pos, end, need = 0, 0, len(data), _HEADER.size
+        under_way, readers = self._answers.under_way, self._readers
         while True:
             if self._unread:
                 step = min(self._unread, end - pos)
@@ -86,24 +90,34 @@ class Backend:
                 self._lost(kind, length)
                 pos = end
                 break
-            free = self._belongs_to_none(kind)
+            head = under_way[0] if under_way else None
+            free = (
+                head is None
+                or head.silent
+                or not self.ready
+                or (kind in _ASIDE and self._stands_aside(kind, head))
+            )
             if free is not self._free:
                 if pos > at:
                     replies.append(Reply(data=data[at:pos], asynchronous=self._free))
                     at = pos
                 self._free = free
             if length > STREAM_OVER and kind in b"DdV":
-                if kind == _ROW and not free:
-                    self._long_row(length)
-                self._begun()
+                if kind == _ROW and head is not None and not free:
+                    head.begun = True
+                    head.rows += 1
+                    if len(head.sample) < SAMPLE_MAX:
+                        head.sample.append((f"<{length - 4} bytes>",))
                 self._unread = after - pos
                 continue
             if after > end:
                 need = 1 + length
                 break
-            if not free:
-                self._begun()
-            if (reader := self._readers.get(kind)) is not None:
+            if head is not None and not free:
+                head.begun = True
+            if kind == _ROW and head is not None and (free or len(head.sample) >= SAMPLE_MAX):
+                head.rows += 1
+            elif (reader := readers.get(kind)) is not None:
                 reader(data, pos + _HEADER.size, after)
             elif kind in _DONE:
                 self._done(_DONE[kind])
@@ -128,27 +142,18 @@ class Backend:
         # A postmaster that cannot fork says so in protocol 2: E, text, zero byte (fe-connect.c).
         self._raw = True
 
-    def _belongs_to_none(self, kind: int) -> bool:
-        """Say whether a message is part of no flight's answer."""
-        if not self.ready:
-            return True
-        head = self._answers.head()
-        if head is None or head.silent:
-            return True
+    def _stands_aside(self, kind: int, head: Awaited) -> bool:
+        """Say whether a message is none of the answer that is due."""
         if kind == _READY:
             return self._answers.owed
         if kind == _ERROR:
             return self._answers.copying == EXECUTE
-        return kind == _NOTIFICATION and not head.begun
-
-    def _begun(self) -> None:
-        if (head := self._answers.head()) is not None:
-            head.begun = True
+        return not head.begun
 
     def _settle(self) -> None:
         """Note the flights that are over by themselves."""
-        if self._answers.under_way:
-            self._finish(self._answers.settled(), own=False)
+        if over := self._answers.settled():
+            self._finish(over, own=False)
 
     def _finish(self, flights: list[Awaited], *, own: bool, transaction: Transaction | None = None) -> None:
         """Note the results of flights; the last has these bytes (``own``) and the transaction's status."""
@@ -185,15 +190,8 @@ class Backend:
         if head is None:
             return
         head.rows += 1
-        if len(head.sample) < SAMPLE_MAX and not head.silent:
-            known, formats = _shape(head)
-            head.sample.append(rows.row(data, at, end, known, formats))
-
-    def _long_row(self, length: int) -> None:
-        head = self._answers.under_way[0]
-        head.rows += 1
-        if len(head.sample) < SAMPLE_MAX:
-            head.sample.append((f"<{length - 4} bytes>",))
+        known, formats = _shape(head)
+        head.sample.append(rows.row(data, at, end, known, formats))
 
     def _columns(self, data: bytes, at: int, end: int) -> None:
         head = self._answers.head()
