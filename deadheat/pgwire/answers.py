@@ -112,6 +112,7 @@ class Answers:
         self.under_way: deque[Awaited] = deque()
         self.skipping = False
         self.copying = 0
+        self.failure: tuple[str, str] | None = None  # of a COPY that failed while its data came
         self.owed = False  # a ReadyForQuery is due that belongs to no flight: a COPY failed between two
 
     def add(self, awaited: Awaited) -> None:
@@ -138,10 +139,11 @@ class Answers:
             settled.append(self.under_way.popleft())
         return settled
 
-    def failed(self) -> list[Awaited]:
+    def failed(self, sqlstate: str, message: str) -> list[Awaited]:
         """Note that the server has sent an ErrorResponse; gives the flight that this ends, if it does."""
         head = self.head()
         if self.copying:
+            self.failure = (sqlstate, message)
             self.skipping = self.copying == EXECUTE
             self.owed = self.copying == QUERY and head is None
             self.copying = 0
@@ -160,6 +162,7 @@ class Answers:
         over: list[Awaited] = []
         while self.under_way:
             head = self.under_way[0]
+            self._blame(head)
             reached = (head.skip() and head.ready()) if self.skipping else head.ready()
             if not reached and head.open:
                 return over
@@ -168,6 +171,12 @@ class Answers:
                 break
         self.skipping = False
         return over
+
+    def _blame(self, head: Awaited) -> None:
+        """Have the CopyDone of a COPY that has failed before tell of the failure."""
+        if self.failure is not None and head.next() == COPY_END:
+            head.sqlstate, head.message = self.failure
+            self.failure = None
 
     def _ignore(self, head: Awaited) -> None:
         """Take off the messages of a flight that the server ignores in the state that it is in."""
@@ -178,6 +187,7 @@ class Answers:
                 head.resume(self.copying)
                 self.copying = 0
             elif code == COPY_END:
+                self._blame(head)
                 head.pop()
             else:
                 return

@@ -26,7 +26,7 @@ _ROW, _NOTIFICATION, _ERROR, _READY = b"DAEZ"
 _ASIDE: Final = b"AEZ"  # may stand beside the answer that is due
 _NOTICES: Final = b"ANS"
 # What answers what, where the answer says no more than that it was done.
-_DONE: Final = dict(zip(b"123ns", (ord("P"), ord("B"), ord("C"), DESCRIBE, EXECUTE), strict=True))
+_DONE: Final = dict(zip(b"123n", (ord("P"), ord("B"), ord("C"), DESCRIBE), strict=True))
 
 
 class Backend:
@@ -48,6 +48,7 @@ class Backend:
             ord("T"): self._columns,
             ord("C"): self._complete,
             ord("I"): self._complete_empty,
+            ord("s"): self._suspended,
             ord("E"): self._error,
             ord("Z"): self._ready_for_query,
             ord("K"): self._key,
@@ -210,11 +211,14 @@ class Backend:
     def _complete_empty(self, data: bytes, at: int, end: int) -> None:
         self._executed("")
 
-    def _executed(self, tag: str) -> None:
+    def _suspended(self, data: bytes, at: int, end: int) -> None:
+        self._executed(None)
+
+    def _executed(self, tag: str | None) -> None:
         head = self._answers.head()
         if head is None:
             return
-        if not head.silent:
+        if tag is not None and not head.silent:
             head.tags.append(tag)
         if head.next() == EXECUTE:
             portal = head.subject()
@@ -227,15 +231,16 @@ class Backend:
         if not self.ready:
             return
         fields = rows.error(data[at:end])
+        sqlstate, text = fields.get("C", ""), fields.get("M", "")
         head = self._answers.head()
         if head is not None and not self._free and head.sqlstate is None:
-            head.sqlstate, head.message = fields.get("C", ""), fields.get("M", "")
+            head.sqlstate, head.message = sqlstate, text
         if fields.get("V") in ("FATAL", "PANIC"):
             # Nothing else will come.
             if head is not None and not self._free:
                 self._finish([self._answers.under_way.popleft()], own=True)
             return
-        self._finish(self._answers.failed(), own=True)
+        self._finish(self._answers.failed(sqlstate, text), own=True)
         self._settle()
 
     def _ready_for_query(self, data: bytes, at: int, end: int) -> None:
@@ -260,7 +265,7 @@ class Backend:
         if head is None or (code := head.next()) not in (QUERY, EXECUTE):
             return
         head.pop()
-        self._answers.copying = code
+        self._answers.copying, self._answers.failure = code, None
         over = self._answers.settled()
         for n, flight in enumerate(over):
             if not flight.silent:

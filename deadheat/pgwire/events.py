@@ -84,8 +84,9 @@ class Result:
 
     ``tags`` are the command tags, "" for an empty query. ``sample`` shows the first three rows as short
     text. ``transaction`` is None when no ReadyForQuery ended the answer. ``copying``: the server waits
-    for CopyData, and the answer is done for now. A flight that the server skipped after an error, or has
-    nothing to say to, has an empty result.
+    for CopyData, and the answer is done for now; if the COPY then fails before the client ends it, the
+    result of the CopyDone tells why. A flight that the server skipped after an error, or has nothing to say
+    to, has an empty result.
     """
 
     tags: tuple[str, ...] = ()

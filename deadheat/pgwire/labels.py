@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from deadheat.pgwire.events import Statement
 
 _SHOWN_MAX: Final = 4
+_RESET: Final = "reset"  # of a pool, however many statements it takes
 _MESSAGES: Final = ((ord("P"), "parse"), (ord("D"), "describe"), (ord("B"), "bind"), (ord("C"), "close"))
 _ENDS: Final = {
     "query": "ping",
@@ -21,18 +22,22 @@ _ENDS: Final = {
 }
 
 
+def _label(statement: Statement) -> str:
+    return _RESET if statement.described.resets else statement.described.label
+
+
 def flight_label(statements: Sequence[Statement], kinds: AbstractSet[int], end: str) -> str:
-    """Name a flight, such as "begin; insert profiles" or "insert lines ×3"."""
+    """Name a flight, such as "begin; insert profiles", "insert lines ×3" or "reset"."""
     if statements:
         if len(statements) == 1:
-            return statements[0].described.label
+            return _label(statements[0])
         parts: list[str] = []
-        for label, same in groupby(statements, key=lambda statement: statement.described.label):
+        for label, same in groupby(statements, key=_label):
             if len(parts) == _SHOWN_MAX:
                 parts.append("…")
                 break
             count = sum(1 for _ in same)
-            parts.append(f"{label} ×{count}" if count > 1 else label)
+            parts.append(f"{label} ×{count}" if count > 1 and label != _RESET else label)
         return "; ".join(parts)
     if end in _ENDS:
         return _ENDS[end]

@@ -22,20 +22,20 @@ SMALL_MESSAGE_MAX: Final = 10_000
 # fe-protocol3.c: libpq takes a longer message than this for lost synchronization, unless its type is
 # one that may be long (VALID_LONG_MESSAGE_TYPE).
 SERVER_SMALL_MESSAGE_MAX: Final = 30_000
-# Ours. An error or a notice quotes at most a statement; pgbouncer holds none over its pkt_buf of 4 kB.
+# Ours, for what is read whole from a server. An error quotes a statement at most, and few are this long.
 SERVER_TEXT_MAX: Final = 16 * MIB
-# Ours. A longer message is handed on in parts, unread. Sixteen times Envoy's watermark of 64 kB.
+# A longer message is handed on in parts, unread. Envoy's default for per_connection_buffer_limit_bytes.
 STREAM_OVER: Final = MIB
-# Ours. A longer flight is not held: nobody races with it. A quarter of Node's longest string.
+# Ours. A longer flight is not held: it is a bulk load, and one for each connection must fit into memory.
 FLIGHT_MAX: Final = 64 * MIB
 # Ours. 250,000 messages are an executemany of 125,000 rows in one piece.
 FLIGHT_MESSAGES_MAX: Final = 250_000
 # Ours. Far above libpq's pipelines, which block at a full socket buffer.
 UNDER_WAY_MAX: Final = 1_000_000
-# Ours, as pgbouncer's max_prepared_statements (200) is: per connection, the oldest are forgotten.
+# Ours, per connection; the oldest are forgotten, as with pgbouncer's max_prepared_statements.
 REMEMBERED_MAX: Final = 10_000
 REMEMBERED_BYTES_MAX: Final = 64 * MIB
 # Ours. libpg_query recurses in C without a check of its own: 200 kB of "1+1+1…" end the process.
 PARSED_MAX: Final = 16 * 1024
-# Ours. As pg_stat_statements.max, what is remembered of different texts.
+# As many texts as pg_stat_statements.max keeps by default.
 DESCRIBED_MAX: Final = 5_000

@@ -113,7 +113,8 @@ def _int(raw: bytes) -> str:
 
 
 _JSONB: Final = 3802
-_TEXTS: Final = frozenset({25, 1043, 1042, 114, 19, 705})  # text, varchar, bpchar, json, name, unknown
+# text, varchar, bpchar, json, name, unknown, void
+_TEXTS: Final = frozenset({25, 1043, 1042, 114, 19, 705, 2278})
 _BINARY: Final[dict[tuple[int, int], Callable[[bytes], str]]] = {
     (2950, 16): lambda raw: str(UUID(bytes=raw)),
     (21, 2): _int,

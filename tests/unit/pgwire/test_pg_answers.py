@@ -103,6 +103,14 @@ def test_no_data_and_a_portal_that_is_suspended() -> None:
     assert (found.tags, found.rows) == ((), 1)
 
 
+def test_a_suspended_portal_has_the_columns_of_its_statement() -> None:
+    session = pg.started()
+    session.client(PREPARED)
+    session.server(pg.PARSED + pg.TYPES + pg.columns(("a", 25, 0)))
+    session.client(pg.bind(name="s") + pg.execute() + pg.SYNC)
+    assert pg.result(session, pg.BOUND + pg.row(b"1") + pg.SUSPENDED + pg.ready()).columns == ("a",)
+
+
 def test_a_close_is_answered() -> None:
     session = pg.started()
     session.client(pg.message("C", b"Ss\0") + pg.FLUSH)
@@ -321,7 +329,10 @@ class TestCopy:
         assert session.server(failed) == [Reply(data=failed, asynchronous=True)]
         session.client(pg.COPY_DONE + EXECUTED)
         replies = session.server(ANSWERED)
-        assert pg.results(replies) == [Result(), Result(tags=("DELETE 1",), transaction=Transaction.IDLE)]
+        assert pg.results(replies) == [
+            Result(sqlstate="22P02", message="no"),
+            Result(tags=("DELETE 1",), transaction=Transaction.IDLE),
+        ]
 
     def test_in_that_fails_between_its_error_and_ready(self) -> None:
         session = pg.started()
@@ -331,7 +342,7 @@ class TestCopy:
         session.client(pg.COPY_DONE + EXECUTED)
         replies = session.server(pg.ready() + ANSWERED)
         assert b"".join(reply.data for reply in replies) == pg.ready() + ANSWERED
-        assert [found.tags for found in pg.results(replies)] == [(), ("DELETE 1",)]
+        assert [(r.tags, r.sqlstate) for r in pg.results(replies)] == [((), "22P02"), (("DELETE 1",), None)]
 
     def test_in_by_the_extended_protocol_that_fails_skips_to_the_sync(self) -> None:
         session = pg.started()
@@ -339,7 +350,16 @@ class TestCopy:
         assert pg.result(session, pg.PARSED + pg.BOUND + pg.COPY_IN).copying
         session.server(pg.error("22P02"))
         session.client(self.LINES + pg.COPY_DONE + pg.SYNC)
-        assert pg.results(session.server(pg.ready())) == [Result(), Result(transaction=Transaction.IDLE)]
+        found = pg.results(session.server(pg.ready()))
+        assert found == [Result(sqlstate="22P02", message="no"), Result(transaction=Transaction.IDLE)]
+
+    def test_a_copy_that_fails_is_not_held_against_the_next(self) -> None:
+        session = pg.started()
+        session.client(pg.query("copy t from stdin"))
+        session.server(pg.COPY_IN + pg.error("22P02") + pg.ready())
+        session.client(pg.query("copy t from stdin") + pg.COPY_DONE)
+        found = pg.results(session.server(pg.COPY_IN + pg.complete("COPY 0") + pg.ready()))
+        assert [each.sqlstate for each in found] == [None, None]
 
     def test_out(self) -> None:
         session = pg.started()

@@ -187,7 +187,8 @@ class TestPrepared:
 class TestAdvisoryLocks:
     def test_a_reset_passes_unless_the_connection_holds_a_lock(self) -> None:
         session = pg.started()
-        assert pg.flight(session, pg.query(RESET)).passes
+        reset = pg.flight(session, pg.query(RESET))
+        assert (reset.passes, reset.label) == (True, "reset")
         pg.flight(session, pg.query("select pg_advisory_lock(1)"))
         assert session.holds_advisory_lock
         assert not pg.flight(session, pg.query(RESET)).passes
