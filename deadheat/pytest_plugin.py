@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deadheat.errors import Inconclusive, SetupError, Violated
+from deadheat.portable import program_to_json
 from deadheat.program import Program, Scenario, World
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ def _as_scenario(program: Program) -> Scenario:
     def build(world: World) -> Program:
         return program.recast(world)
 
-    return Scenario(name="program", needs=(), build=build, about="a program handed to race()")
+    about = "a program handed to race()"
+    return Scenario(name="program", needs=(), build=build, about=about, drawn=program_to_json(program))
 
 
 _ARENA = pytest.StashKey[Arena]()

@@ -40,6 +40,7 @@ STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer ev
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
 REPEATED_MAX = 10  # clean schedules of an exploration that are run twice
 UNCONTROLLED = ("serial", "barrage")
+EXACT = ("serial", "random-walk", "pct")  # nothing runs beside anything: the same twice
 
 
 class HistorySink(Protocol):
@@ -211,7 +212,7 @@ class Explorer:
                 self._gone = why
                 self.deployments.remove(deployment)
                 return
-            if judgement is not None and not judgement.violations and ran.trace:
+            if name in EXACT and judgement is not None and not judgement.violations and ran.trace:
                 await self._twice(deployment, seen, schedule.recorded(ran.trace))
 
     async def _counted(

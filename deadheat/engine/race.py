@@ -60,6 +60,7 @@ class Race:
         """Race under control: one step at a time, as the strategy chooses."""
         actors = self._actors()
         self._playing = len(actors)
+        self.conductor.controls = True
         self.conductor.between |= set(actors)
         async with asyncio.TaskGroup() as group:
             for actor, operations in actors.items():
@@ -120,9 +121,7 @@ class Race:
             part=self.part_of(operation),
         )
 
-    async def _play(
-        self, group: asyncio.TaskGroup, actor: str, operations: Mapping[str, Operation]
-    ) -> None:
+    async def _play(self, group: asyncio.TaskGroup, actor: str, operations: Mapping[str, Operation]) -> None:
         for name, operation in operations.items():
             strand = self._strand(name, actor, operation)
             if isinstance(operation, Deliveries):
@@ -153,4 +152,3 @@ class Race:
         self.conductor.wake()
         await offers.done
         self.conductor.offers.remove(offers.offer)
-

@@ -84,7 +84,9 @@ class Seen:
         else:
             self.invariants.add(judgement)
             for violation in judgement.violations:
-                self._show(Found(ran=ran, violation=violation, strategy=strategy, run=number, schedule=schedule))
+                self._show(
+                    Found(ran=ran, violation=violation, strategy=strategy, run=number, schedule=schedule)
+                )
         return RunFinished(
             scenario=self.scenario.name,
             strategy=strategy,

@@ -91,7 +91,7 @@ class Conductor:
         strand.is_open = False
         self.moved(strand, "answer")
         self._await_tail(strand)
-        if to_be_continued:
+        if to_be_continued and self.controls:
             self.between.add(strand.actor)
 
     def left(self, actor: str) -> None:
@@ -212,7 +212,8 @@ class Conductor:
         finally:
             self.controls = False
             self.pace.in_air = None
-            for strand in self.strands.values():
+            self.between.clear()
+            for strand in list(self.strands.values()):
                 for hold in strand.held[:]:
                     strand.held.remove(hold)
                     hold.release()

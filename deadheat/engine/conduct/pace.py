@@ -128,4 +128,6 @@ class Pace:
                 parts.append(f"{strand.name} has a Stripe call under way")
             elif strand.is_open:
                 parts.append(f"{strand.name} ({strand.operation}) shows nothing after {strand.label!r}")
+        if self.conductor.between:
+            parts.append(f"{sorted(self.conductor.between)} are about to go on")
         return "; ".join(parts) or "nothing is live"

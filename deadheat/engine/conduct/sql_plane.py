@@ -45,6 +45,7 @@ class _Line:
     polls: int = 0
     is_blocked: bool = False
     is_parked: bool = False
+    leaves: bool = False  # it was let through, and has not passed the yield point yet
     parks: int = 0
     behind: list[str] = field(default_factory=list)  # whom it has waited for
 
@@ -111,6 +112,9 @@ class SqlPlane:
             strand.blocked -= 1
         else:
             strand.executing -= 1
+        if line.hold is not None:  # it parked, and gave up waiting
+            self.conductor.withdraw([line.hold])
+            line.hold = None
         line.strand, line.is_blocked, line.is_parked, line.parks = None, False, False, 0
         was_passing, line.passing = line.passing, False
         self.conductor.pace.recheck = True
@@ -187,7 +191,8 @@ class SqlPlane:
             if not line.is_blocked and line.due() <= now:
                 line.polls = min(line.polls + 1, 60)
             if parker is not None and parker in by:
-                self._parked(line)
+                if not line.leaves:
+                    self._parked(line)
             elif by & ours.keys():
                 self._block(line, [mine[blocker] for blocker in by if blocker in mine])
             elif by:
@@ -255,7 +260,12 @@ class SqlPlane:
             line.sent_at, line.polls = time.perf_counter(), 0
             strand.executing += 1
             strand.blocked -= 1
-            parking.let_through(pid, for_good=line.parks >= PARKS_MAX)
+            line.leaves = True
+            parking.let_through(pid, passed, for_good=line.parks >= PARKS_MAX)
+
+        def passed() -> None:
+            line.leaves = False
+            self.conductor.wake()
 
         self.conductor.hold(strand, "park", line.label, release)
         line.hold = strand.held[-1] if strand.held else None

@@ -20,7 +20,7 @@ import asyncpg
 from deadheat.errors import DatabaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
 TAG = 0x0DEAD4EA  # the first key of our advisory locks; the second is the backend's pid
 SCHEMA = "deadheat_parking"
@@ -59,7 +59,7 @@ class Parking:
         self._holder = holder
         self._builder = builder
         self._held: set[int] = set()
-        self._turns: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
+        self._turns: asyncio.Queue[tuple[int, Callable[[], None], bool]] = asyncio.Queue()
         self.pid: int = holder.get_server_pid()
         self.failure: BaseException | None = None
 
@@ -97,16 +97,20 @@ class Parking:
             self._held.add(pid)
             await self._holder.execute(f"select pg_advisory_lock({TAG}, {pid})")
 
-    def let_through(self, pid: int, *, for_good: bool = False) -> None:
-        """Let a parked backend write; the next row parks again unless it is ``for_good``."""
-        self._turns.put_nowait((pid, for_good))
+    def let_through(self, pid: int, passed: Callable[[], None], *, for_good: bool = False) -> None:
+        """Let a parked backend write, and say when it has ``passed``.
+
+        The next row parks again unless it is ``for_good``.
+        """
+        self._turns.put_nowait((pid, passed, for_good))
 
     async def _work(self) -> None:
         """Drop and take the locks that were asked for, one after the other."""
         while True:
-            pid, for_good = await self._turns.get()
+            pid, passed, for_good = await self._turns.get()
             await self._holder.execute(f"select pg_advisory_unlock({TAG}, {pid})")
             # Whoever waits has it now, and drops it at once; we are next in its queue.
             self._held.discard(pid)
             if not for_good:
                 await self.hold(pid)
+            passed()
