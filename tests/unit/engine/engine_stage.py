@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from deadheat.engine.conduct import Sequels
 from deadheat.engine.quiet import Habits
 from deadheat.engine.run import Ran, run_program
 from deadheat.history import StepKind
@@ -55,9 +56,16 @@ class Stage:
     turned_away_for_ever: bool = False
     turned_away: set[str] = field(default_factory=set)
     habits: Habits = field(default_factory=Habits)
+    sequels: Sequels = field(default_factory=Sequels)
+    controlled: bool = False
+    blocking: None = None
+    parking: None = None
+    warm: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.server = SimpleNamespace(gate=None, failure=None)
+        # A run is conducted where there is a proxy; no statement ever crosses this one.
+        self.proxy = SimpleNamespace(gate=None, pids=dict) if self.controlled else None
         self.endpoint = Endpoint(url="http://t/hook", secret="whsec_x")
         target = TargetSettings(
             folder=Path(),

@@ -13,7 +13,6 @@ import pytest
 from deadheat import World
 from deadheat.engine.courier import Courier
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.schedule import make_strategy
 from deadheat.stripe_sim import Account, Endpoint, Outbox
 
 if TYPE_CHECKING:
@@ -36,8 +35,7 @@ class Post:
             return httpx.Response(answers)
 
         client = httpx.AsyncClient(transport=httpx.MockTransport(take), base_url="http://t")
-        strategy = make_strategy("serial", 1)
-        self.courier = Courier(client, "/hook", self.outbox, self.recorder, strategy)
+        self.courier = Courier(client, "/hook", self.outbox, self.recorder)
 
     def emit(self, events: int) -> tuple[str, ...]:
         for n in range(events):

@@ -14,7 +14,6 @@ from deadheat.engine import gate as gate_module
 from deadheat.engine.cast import Cast
 from deadheat.engine.gate import NOBODY, RunGate
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.schedule import make_strategy
 from deadheat.stripe_sim import MONTHLY, Account, ApiRequest
 from deadheat.stripe_sim.form import encode
 
@@ -35,7 +34,7 @@ class Stripe:
         self.account = Account(seed=1, started_at=1_700_000_000, secret_key=KEY)
         self.recorder = Recorder(1)
         self.cast = Cast([self.ada, self.bob], MONTHLY)
-        self.gate = RunGate(self.account, self.cast, self.recorder, make_strategy("serial", 1))
+        self.gate = RunGate(self.account, self.cast, self.recorder)
 
     def arm(self, **fault: Any) -> Fault:
         made = self.world.stripe_fails(self.ada, CUSTOMERS, **fault)
@@ -179,7 +178,7 @@ def test_a_call_is_in_flight_from_its_receipt_to_its_response_or_its_end() -> No
     assert stripe.gate.in_flight == 0
 
 
-def test_a_timed_call_takes_the_time_that_the_strategy_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timed_call_takes_the_time_that_barrage_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -188,9 +187,8 @@ def test_a_timed_call_takes_the_time_that_the_strategy_draws(monkeypatch: pytest
     monkeypatch.setattr(gate_module, "asyncio", SimpleNamespace(sleep=sleep))
     stripe = Stripe()
     latency = SimpleNamespace(to_effect_ms=30.0, to_response_ms=12.0)
-    stripe.gate.strategy = SimpleNamespace(latency=lambda: latency)
     stripe.call(stripe.ada)
-    assert sum(slept) == 0
-    stripe.gate.timed = True
+    assert slept == []
+    stripe.gate.barrage = SimpleNamespace(latency=lambda: latency)  # type: ignore[assignment]
     stripe.call(stripe.ada)
-    assert slept[-2:] == [30.0, 12.0]
+    assert slept == [30.0, 12.0]

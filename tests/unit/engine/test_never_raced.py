@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deadheat.engine.events import Verdict
-from deadheat.engine.explore import _Seen
 from deadheat.engine.run import Ran
+from deadheat.engine.seen import Seen
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Evidence, Judgement, Violation
 from deadheat.program import Program, Scenario
@@ -34,7 +34,7 @@ def explored(
     *runs: Ran, races: tuple[str, ...] = (), strategy: str = "barrage", judgement: Judgement = CLEAN
 ) -> Exploration:
     made = Scenario(name="s", needs=(), build=lambda world: Program(race=[]), about="", races=races)
-    seen = _Seen(made)
+    seen = Seen(made)
     seen.actors = 2
     for number, one in enumerate(runs):
         seen.note(strategy, number, one, judgement)
