@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from conduct_stage import Hand, People, Tabs, played, turns
+from conduct_stage import Hand, People, Tabs, played, turns, until
 
 from deadheat.engine.conduct import conductor as conducting
 from deadheat.engine.conduct import pace, sequels
@@ -183,9 +183,7 @@ async def test_a_replay_waits_for_the_step_that_its_schedule_names() -> None:
     await conductor.conduct(replay, lambda: True)
     assert replay.waits == 1
     assert replay.finished() is None
-    assert [choice.keys for choice in conductor.trace] == [
-        (key,) for key in schedule(("B1", "x"), ("A1", "x")).steps
-    ]
+    assert [str(choice.steps[0].name) for choice in conductor.trace] == ["B1 act x", "A1 act x"]
 
 
 @played
@@ -260,7 +258,9 @@ async def test_nothing_that_moves_is_trouble_that_names_who_shows_nothing() -> N
     people.strand("A1", people.ada)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(conducting, "STUCK_SECONDS_MAX", 0.02)
-        with pytest.raises(Trouble, match="nothing moved for 0 s: A1 .sign-up. shows nothing after 'request"):
+        with pytest.raises(
+            Trouble, match=r"nothing moved for 0 s: A1 \(sign-up\) shows nothing after 'request"
+        ):
             await people.conductor.conduct(Serial(), lambda: True)
 
 
@@ -280,8 +280,7 @@ async def test_a_silent_strand_that_moves_in_the_end_is_waited_for() -> None:
     conductor = people.conductor
     strand = people.strand("A1", people.ada)
     task = asyncio.create_task(conductor.conduct(hand, lambda: True))
-    while not strand.silent:
-        await asyncio.sleep(0.001)
+    await until(lambda: strand.silent)
     await turns(3)
     assert not task.done()
     conductor.hold(strand, "flight", "x", lambda: conductor.answered(strand, to_be_continued=False))
@@ -340,14 +339,33 @@ async def test_what_a_strand_does_is_learned_with_the_time_that_it_took() -> Non
 @played
 async def test_after_an_answer_more_is_waited_for_until_it_is_known_that_nothing_comes() -> None:
     people = People()
-    strand = people.strand("A1", people.ada)
     lives = []
-    for _ in range(sequels.SEEN_ENOUGH + 1):
-        people.conductor.opened(strand, "request")
+    for n in range(sequels.SEEN_ENOUGH + 1):
+        strand = people.strand(f"A{n}", people.ada)
         people.conductor.answered(strand)
         lives.append(strand in people.conductor.live())
         await people.conductor.rest()
     assert lives == [True] * sequels.SEEN_ENOUGH + [False]
+
+
+@pytest.mark.xfail(
+    reason="the next call of an operation is learned as work after the answer to the one before"
+)
+def test_the_next_call_of_an_operation_is_no_work_after_its_answer() -> None:
+    people = People()
+    strand = people.strand("A1", people.ada)
+    people.conductor.answered(strand)
+    people.conductor.opened(strand, "request GET /account")
+    assert not people.sequels.has_sequel("sign-up", "answer")
+
+
+def test_while_everybody_runs_at_once_nothing_is_learned() -> None:
+    people = People()
+    people.conductor.learns = False
+    strand = people.strand("A1", people.ada)
+    people.conductor.moved(strand, "flight x")
+    assert not people.sequels.has_sequel("sign-up", "request POST /sign-up")
+    assert strand.label == "flight x"
 
 
 @played

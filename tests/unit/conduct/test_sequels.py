@@ -43,7 +43,7 @@ def test_nothing_is_waited_for_after_it_ended_there_often_enough() -> None:
     [
         ([0.1], TAIL_MS_MIN),
         ([8.0], 16.0),
-        ([8.0, 12.0, 3.0], 24.0),
+        ([8.0, 12.0], 24.0),
         ([40.0], QUIET_MS),
     ],
     ids=["at-least", "twice", "the-longest", "at-most"],
@@ -61,3 +61,14 @@ def test_work_that_was_seen_once_is_waited_for_however_often_there_was_none() ->
         sequels.ended("sign-up", "answer")
     sequels.learn("sign-up", "answer", "flight insert mails", 4.0)
     assert sequels.tail_ms("sign-up", "answer") == 8.0
+
+
+def test_one_hiccup_is_not_for_ever() -> None:
+    sequels = Sequels()
+    waits = []
+    for gap in [20.0, *[1.0] * 30]:
+        sequels.learn("sign-up", "answer", "flight insert mails", gap)
+        waits.append(sequels.tail_ms("sign-up", "answer"))
+    assert waits[0] == 40.0
+    assert 20.0 < waits[1] < 40.0
+    assert waits[-1] == TAIL_MS_MIN
