@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from deadheat.program import Act
     from deadheat.stripe_sim import Account
 
+OWNED = ("customer", "subscription", "invoice", "refund")
+
 
 @dataclass(frozen=True, slots=True)
 class Acts:
@@ -89,6 +91,4 @@ class Acts:
         return {made for made, owner in self.cast.owner.items() if owner in part.ids}
 
     def _ids_since(self, mark: int) -> list[str]:
-        made = self.account.made_since(mark)
-        kinds = (made.customers, made.subscriptions, made.invoices, made.refunds)
-        return [thing["id"] for kind in kinds for thing in kind]
+        return [made_id for kind, made_id in self.account.ids_since(mark) if kind in OWNED]

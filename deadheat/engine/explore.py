@@ -291,8 +291,7 @@ class Explorer:
                 tried.add(waiting[0])
                 await self._minimize(deployment, seen, seen.best[waiting[0]])
 
-        if self.deployments:
-            await work(self.deployments[0])
+        await self._each(work)
 
     async def _minimize(self, deployment: Deployment, seen: Seen, found: Found) -> None:
         runs = itertools.count(1)

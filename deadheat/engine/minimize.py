@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CONFIRMATIONS = 3
 REPLAYS = 20
 TRIES_MAX = 80
+KINDS = {1: "operation", 3: "delivery", 4: "duplicate"}  # of a strand, by the parts of its name
+DELIVERY = "d"  # what stands in a delivery's key behind its stream's
 
 
 class Tries(Protocol):
@@ -96,13 +98,22 @@ def outcome_of(ran: Ran, schedule: Schedule, *, violated: bool) -> Outcome:
 
 def strands_of(ran: Ran) -> tuple[Strand, ...]:
     """Give the strands of a run that can be left out: operations, deliveries and their duplicates."""
-    found = []
+    found: dict[str, Strand] = {}
     for name in ran.strands:
         parts = name.split("/")
-        kind = ("operation", "operation", "delivery", "duplicate")[min(len(parts), 4) - 1]
-        if len(parts) in (1, 3, 4) and name[:1].isupper():
-            found.append(Strand(key=strand_key(name), actor=_actor(parts[0]), kind=kind))
-    return tuple(found)
+        if not name[:1].isupper() or len(parts) not in KINDS:
+            continue
+        for known in dict.fromkeys((parts[0], name)):  # the stream goes before its deliveries
+            kind = KINDS[len(known.split("/"))]
+            found.setdefault(known, Strand(key=strand_key(known), actor=_actor(parts[0]), kind=kind))
+    return tuple(found.values())
+
+
+def tidied(schedule: Schedule) -> Schedule:
+    """Leave deliveries out of what is dropped where the whole stream of them is."""
+    streams = {key for key in schedule.dropped if DELIVERY not in key}
+    kept = [k for k in schedule.dropped if k in streams or k.split(DELIVERY)[0] not in streams]
+    return replace(schedule, dropped=tuple(kept))
 
 
 def acting(ran: Ran) -> int:
@@ -127,7 +138,7 @@ async def _confirmed(candidate: Schedule, invariant: str, tries: Tries) -> Outco
 
 
 async def _replayed(shrunk: Shrunk, invariant: str, tries: Tries) -> Minimal | None:
-    schedule = shrunk.best.schedule
+    schedule = tidied(shrunk.best.schedule)
     shown: Counter[str] = Counter()
     diverged = 0
     kept: tuple[Ran, Judgement] | None = None

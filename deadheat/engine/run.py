@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 LEAD = "before"
 RUN_SECONDS_MAX = 120.0
+SOURCES = ("event", "invoice", "checkout.session")  # what an effect may have come of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,8 +385,8 @@ class Run:
         database = self.deployment.database
         if database is None:
             return Tables()
-        made = self.account.made_since(self.mark)
-        sources = [o["id"] for kind in (made.events, made.invoices, made.sessions) for o in kind]
+        made = self.account.ids_since(self.mark)
+        sources = [made_id for kind, made_id in made if kind in SOURCES]
         return await database.read(self.cast.user_ids(), sources)
 
     def _endpoint(self) -> Endpoint:

@@ -239,6 +239,10 @@ class Account:
         """Give what was made since ``mark``: copies, in order of creation."""
         return made.made_since(self.ledger, mark, self.event_json)
 
+    def ids_since(self, mark: int) -> list[tuple[str, str]]:
+        """Give kind ("customer", "event", …) and id of what was made since ``mark``, in order."""
+        return made.ids_since(self.ledger, mark)
+
     def object(self, kind: str, object_id: str) -> Json | None:
         """Give a copy of one object as the API would show it now; None if there is none."""
         kept = self.ledger.find(kind, object_id)

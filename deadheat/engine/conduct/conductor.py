@@ -43,6 +43,7 @@ class Conductor:
         self.trace_id = trace_id
         self.strands: dict[str, Strand] = {}
         self.controls = False
+        self.learns = True  # not while everybody runs at once: then nothing is certain
         self.trace: list[Released] = []
         self.late = 0
         self.unordered = 0  # steps that began together with another
@@ -103,7 +104,7 @@ class Conductor:
         """Note a sign of life, and that ``label`` followed what the strand did last."""
         now = time.perf_counter()
         if label:
-            if learn:
+            if learn and self.learns:
                 gap_ms = (now - strand.moved_at) * 1000
                 self.sequels.learn(strand.operation, strand.label, label, gap_ms)
             strand.label = label

@@ -7,7 +7,6 @@ as emitted, or reversed once nothing else can emit. Each delivery is a strand of
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from deadheat.program import DELIVERIES
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
     from deadheat.engine.cast import Part

@@ -88,7 +88,7 @@ class Pace:
             if strand.tail_until > now:
                 return strand.tail_until
             strand.tail_until = 0.0
-            if not strand.is_open:
+            if not strand.is_open and self.conductor.learns:
                 self.conductor.sequels.ended(strand.operation, strand.label)
         return None
 

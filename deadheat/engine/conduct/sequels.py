@@ -8,48 +8,53 @@ ever, so that nobody needs to wait, or more work, and how long it takes to begin
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-END = ""
 QUIET_MS = 50.0
 TAIL_MS_MIN = 5.0
 SEEN_ENOUGH = 3
+RARE = 20  # what ended so many times as often as it went on is not waited for
+WEIGHT = 0.2  # of the latest gap in the mean of them
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen to come after one label: what, how often, and how much later on average."""
+
+    sequels: Counter[str] = field(default_factory=Counter)
+    ends: int = 0
+    gap_ms: float = 0.0
 
 
 @dataclass(slots=True)
 class Sequels:
     """The table of one target. Times are in milliseconds."""
 
-    _next: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    _ends: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
-    _gap_ms: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    _seen: defaultdict[tuple[str, str], _Seen] = field(default_factory=lambda: defaultdict(_Seen))
 
     def learn(self, operation: str, label: str, sequel: str, gap_ms: float = 0.0) -> None:
         """Note that in an operation one label was followed by another, ``gap_ms`` later."""
-        key = (operation, label)
-        self._next[key].add(sequel)
-        self._gap_ms[key] = max(self._gap_ms[key], gap_ms)
+        seen = self._seen[operation, label]
+        seen.gap_ms += (gap_ms - seen.gap_ms) * (WEIGHT if seen.sequels else 1.0)
+        seen.sequels[sequel] += 1
 
     def ended(self, operation: str, label: str) -> None:
         """Note that after this label, and an answer, nothing more came of an operation."""
-        self._ends[operation, label] += 1
+        self._seen[operation, label].ends += 1
 
     def knows(self, operation: str, label: str, sequel: str) -> bool:
         """Say whether this was ever seen to follow."""
-        return sequel in self._next.get((operation, label), ())
-
-    def has_sequel(self, operation: str, label: str) -> bool:
-        """Say whether anything was ever seen to follow."""
-        return bool(self._next.get((operation, label)))
+        seen = self._seen.get((operation, label))
+        return seen is not None and sequel in seen.sequels
 
     def tail_ms(self, operation: str, label: str) -> float:
         """Give how long to wait for more after an answer, or after a later step.
 
-        The quiet period as long as little is known; nothing where nothing ever came; otherwise twice
-        the longest that it took.
+        The quiet period as long as little is known; nothing where nothing ever came, or hardly ever;
+        otherwise twice what it takes on average.
         """
-        key = (operation, label)
-        if self._next.get(key):
-            return min(QUIET_MS, max(TAIL_MS_MIN, 2 * self._gap_ms[key]))
-        return 0.0 if self._ends[key] >= SEEN_ENOUGH else QUIET_MS
+        seen = self._seen[operation, label]
+        if seen.ends >= max(SEEN_ENOUGH, RARE * seen.sequels.total()):
+            return 0.0
+        return min(QUIET_MS, max(TAIL_MS_MIN, 2 * seen.gap_ms)) if seen.sequels else QUIET_MS

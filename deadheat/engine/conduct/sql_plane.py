@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from deadheat.engine.conduct.pace import POLLS_MS
-from deadheat.engine.conduct.strands import Hold, Strand
 from deadheat.history import Plane, StepKind
 from deadheat.pgwire import Transaction
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from deadheat.engine.conduct.conductor import Conductor
+    from deadheat.engine.conduct.strands import Hold, Strand
     from deadheat.engine.postgres.parking import Parking
     from deadheat.engine.postgres.proxy import ControlledConnection, PostgresProxy
     from deadheat.history import Recorder

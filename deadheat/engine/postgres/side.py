@@ -1,0 +1,132 @@
+"""One of the two sockets of a proxied connection: reading that can pause, and an end that comes.
+
+A side that does not take what is written to it keeps the other one from being read. After `close` what
+was written still goes out, but not for longer than `LINGER_SECONDS`. After `refuse` the peer is not
+listened to any more, yet is read for as long: a socket that is closed with bytes unread is reset by the
+kernel, and the peer might never see what it was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LINGER_SECONDS = 2.0
+UNWRITABLE = "the other side does not read"
+
+
+class Ends(Protocol):
+    """What a side tells of itself."""
+
+    def made(self, side: Side) -> None:
+        """Hear that the socket is there."""
+
+    def lost(self, side: Side) -> None:
+        """Hear that it is gone."""
+
+
+class Side(asyncio.Protocol):
+    """A socket of ``ends``; ``take`` is given what it reads. ``kept`` are all sides that are open."""
+
+    def __init__(self, ends: Ends, take: Callable[[bytes], None], kept: set[Side]) -> None:
+        self.other: Side | None = None
+        self.transport: asyncio.Transport | None = None
+        self._take = take
+        self._ends = ends
+        self._kept = kept
+        self._pauses: set[str] = set()
+        self._clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._kept.add(self)
+        self._ends.made(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what has come."""
+        self._take(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the transport."""
+        self.transport = None
+        self._kept.discard(self)
+        if self._clock is not None:
+            self._clock.cancel()
+        self._ends.lost(self)
+
+    def pause_writing(self) -> None:
+        """Keep the other side from being read."""
+        if self.other is not None:
+            self.other.pause(UNWRITABLE)
+
+    def resume_writing(self) -> None:
+        """Have the other side read again."""
+        if self.other is not None:
+            self.other.resume(UNWRITABLE)
+
+    def pause(self, why: str) -> None:
+        """Do not read, until each cause has been resumed."""
+        if not self._pauses and self._is_open():
+            self._transport().pause_reading()
+        self._pauses.add(why)
+
+    def resume(self, why: str) -> None:
+        """Take back a cause of not reading."""
+        if why not in self._pauses:
+            return
+        self._pauses.discard(why)
+        if not self._pauses and self._is_open():
+            self._transport().resume_reading()
+
+    def feeds(self, other: Side) -> None:
+        """Write what is read here to the other side at once, from now on."""
+        self._take = other.write
+
+    def write(self, data: bytes) -> None:
+        """Write, if there is anybody to write to."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    def close(self) -> None:
+        """Close; what was written still goes out for a while."""
+        if self._is_open():
+            self._transport().close()
+            if self._transport().get_write_buffer_size():
+                self._end_later()
+
+    def refuse(self, last: bytes) -> None:
+        """Write some last words, and close when the peer does."""
+        if not self._is_open():
+            return
+        self._take = _ignore
+        for why in tuple(self._pauses):
+            self.resume(why)
+        self.write(last)
+        self._transport().write_eof()
+        self._end_later()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _is_open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def _transport(self) -> asyncio.Transport:
+        assert self.transport is not None
+        return self.transport
+
+    def _end_later(self) -> None:
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
+
+
+def _ignore(data: bytes) -> None:
+    """Take no note of what comes."""
