@@ -356,7 +356,7 @@ def test_the_next_call_of_an_operation_is_no_work_after_its_answer() -> None:
     strand = people.strand("A1", people.ada)
     people.conductor.answered(strand)
     people.conductor.opened(strand, "request GET /account")
-    assert not people.sequels.has_sequel("sign-up", "answer")
+    assert not people.sequels.knows("sign-up", "answer", "request GET /account")
 
 
 def test_while_everybody_runs_at_once_nothing_is_learned() -> None:
@@ -364,7 +364,7 @@ def test_while_everybody_runs_at_once_nothing_is_learned() -> None:
     people.conductor.learns = False
     strand = people.strand("A1", people.ada)
     people.conductor.moved(strand, "flight x")
-    assert not people.sequels.has_sequel("sign-up", "request POST /sign-up")
+    assert not people.sequels.knows("sign-up", "request POST /sign-up", "flight x")
     assert strand.label == "flight x"
 
 
