@@ -9,6 +9,8 @@ import click
 
 import deadheat
 from deadheat.cli.doctor import doctor
+from deadheat.cli.explore import explore
+from deadheat.cli.replay import replay
 from deadheat.cli.run import run
 from deadheat.cli.serve import serve
 from deadheat.cli.soak import soak
@@ -22,5 +24,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (doctor, run, serve, soak):
+for command in (doctor, explore, replay, run, serve, soak):
     main.add_command(command)

@@ -19,8 +19,9 @@ from deadheat.schedule import STRATEGIES
 from deadheat.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from deadheat.program import Scenario
     from deadheat.settings import Settings
 
 
@@ -45,16 +46,34 @@ def settings_of(options: dict[str, Any]) -> Settings:
     return load_settings(options=given, environ=os.environ, cwd=Path.cwd())
 
 
+def budget_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how much to explore, and where to report it."""
+    file = click.Path(dir_okay=False, path_type=Path)
+    for option in reversed(
+        (
+            click.option(
+                "--strategy",
+                type=click.Choice(STRATEGIES),
+                help="Only this strategy. Without it a portfolio of all of them, random-walk most.",
+            ),
+            click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario."),
+            click.option(
+                "--seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds for each scenario."
+            ),
+            click.option("--workers", type=click.IntRange(min=1), help="Deployments to run side by side."),
+            click.option("--keep", type=click.Choice(["all"]), help="Keep the history of clean runs too."),
+            click.option("--junit", type=file, help="Write JUnit XML there."),
+            click.option("--json", type=file, help="Write the summary there."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]…")
 @deployment_options
-@click.option("--strategy", type=click.Choice(STRATEGIES), help="Only this strategy, not the portfolio.")
-@click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds for each scenario.")
-@click.option("--workers", type=click.IntRange(min=1), help="Deployments to run side by side.")
-@click.option("--keep", type=click.Choice(["all"]), help="Keep the history of clean runs too.")
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write JUnit XML there.")
-@click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary there.")
+@budget_options
 def run(scenarios: tuple[str, ...], **options: Any) -> None:
     """Run the suite, or the SCENARIOS named (* stands for anything), against a target.
 
@@ -62,17 +81,21 @@ def run(scenarios: tuple[str, ...], **options: Any) -> None:
     """
     with one_message():
         settings = settings_of(options)
-        chosen = select(discover(settings.scenarios or [bundled("scenarios")]), scenarios)
-        run_id = new_run_id()
-        with Reports(settings, run_id) as reports:
-            finished = asyncio.run(
-                run_suite(
-                    settings,
-                    chosen,
-                    run_id=run_id,
-                    folder=reports.folder,
-                    sink=reports.histories,
-                    emit=reports.handle,
-                )
+        sys.exit(raced(settings, select(discover(settings.scenarios or [bundled("scenarios")]), scenarios)))
+
+
+def raced(settings: Settings, scenarios: Sequence[Scenario]) -> int:
+    """Race scenarios with every report; gives the exit code."""
+    run_id = new_run_id()
+    with Reports(settings, run_id) as reports:
+        finished = asyncio.run(
+            run_suite(
+                settings,
+                scenarios,
+                run_id=run_id,
+                folder=reports.folder,
+                sink=reports.histories,
+                emit=reports.handle,
             )
-        sys.exit(exit_code(finished.verdict))
+        )
+    return exit_code(finished.verdict)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from deadheat.engine.events import Verdict
+from deadheat.report.coverage import coverage_lines
 from deadheat.report.plain import plain
 from deadheat.report.prose import bound_line, not_checked, strategies_of, stripe_mock_line, verdict_word
 
@@ -29,6 +30,7 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
     if clean:
         some = "" if finished.verdict is Verdict.CLEAN else f"{_many(len(clean), 'scenario')} clean: "
         lines.append(f"  {some}{bound_line(clean)}")
+    lines += [f"  {line}" for line in coverage_lines([e for e in finished.scenarios if not e.skipped])]
     for name, reason in not_checked(finished.not_checked, finished.invariants).items():
         lines.append(f"  not checked: {plain(name)} ({plain(reason)})")
     for exploration in finished.scenarios:

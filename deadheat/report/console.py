@@ -70,10 +70,16 @@ class ConsoleReport:
     """Shows the suite on a console. ``clock`` gives seconds."""
 
     def __init__(
-        self, console: Console, history: Path | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        history: Path | None = None,
+        *,
+        replay_options: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
         self._history = history
+        self._replay_options = replay_options
         self._clock = clock
         self._live: LiveScenario | None = None
         self._started: SuiteStarted | None = None
@@ -149,7 +155,7 @@ class ConsoleReport:
                 or exploration.verdict is Verdict.INCONCLUSIVE
                 or exploration.inconclusive
             ):
-                for line in exploration_lines(exploration, self._history):
+                for line in exploration_lines(exploration, self._history, self._replay_options):
                     self._console.print(
                         Text(line), style="" if line.startswith(" ") else "bold", soft_wrap=True
                     )

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 class JUnitReport:
     """Writes JUnit XML to ``path`` when the suite is over. ``history`` is the file to read on in."""
 
-    def __init__(self, path: Path, history: Path | None = None) -> None:
+    def __init__(self, path: Path, history: Path | None = None, replay_options: str = "") -> None:
         self._path = path
         self._history = history
+        self._replay_options = replay_options
         self._started: SuiteStarted | None = None
 
     def start(self) -> None:
@@ -39,19 +40,24 @@ class JUnitReport:
         if isinstance(event, SuiteStarted):
             self._started = event
         elif isinstance(event, SuiteFinished) and self._started is not None:
-            write_atomically(self._path, junit_xml(self._started, event, self._history))
+            write_atomically(self._path, junit_xml(self._started, event, self._history, self._replay_options))
 
     def finish(self) -> None:
         """Nothing is held open."""
 
 
-def junit_xml(started: SuiteStarted, finished: SuiteFinished, history: Path | None = None) -> str:
+def junit_xml(
+    started: SuiteStarted, finished: SuiteFinished, history: Path | None = None, replay_options: str = ""
+) -> str:
     """Give the document."""
     suite = ET.Element("testsuite", name="deadheat")
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(started, finished):
         ET.SubElement(properties, "property", name=name, value=plain(value))
-    cases = [_case(exploration, started.target, history) for exploration in finished.scenarios]
+    cases = [
+        _case(exploration, started.target, "\n".join(exploration_lines(exploration, history, replay_options)))
+        for exploration in finished.scenarios
+    ]
     done = {exploration.scenario for exploration in finished.scenarios}
     cases += [_never_run(name, started.target) for name in started.scenarios if name not in done]
     suite.extend(cases)
@@ -79,9 +85,8 @@ def _properties(started: SuiteStarted, finished: SuiteFinished) -> list[tuple[st
     ]
 
 
-def _case(exploration: Exploration, target: str, history: Path | None) -> ET.Element:
+def _case(exploration: Exploration, target: str, text: str) -> ET.Element:
     case = _element(exploration.scenario, target, exploration.elapsed_s)
-    text = "\n".join(exploration_lines(exploration, history))
     if exploration.skipped:
         ET.SubElement(case, "skipped", message=text)
     elif exploration.verdict is Verdict.VIOLATED:

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 
 from deadheat.engine.events import Verdict
 from deadheat.engine.explore import STOPPED
-from deadheat.invariants import BUILT_IN
+from deadheat.report.coverage import coverage_lines
+from deadheat.report.findings import group_lines, grouped
 from deadheat.report.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from deadheat.engine.events import Exploration, Finding
+    from deadheat.engine.events import Exploration
 
-EVIDENCE_MAX = 3
-
-_HOLDS_WHEN = {invariant.id: invariant.holds_when for invariant in BUILT_IN}
+NOT_SAMPLERS = ("serial", "replay")  # always the same order, and one that was chosen before
 
 
 def verdict_word(exploration: Exploration) -> str:
@@ -44,32 +43,23 @@ def strategies_of(strategies: Mapping[str, int]) -> str:
     return ", ".join(f"{plain(name)} {runs}" for name, runs in strategies.items())
 
 
-def finding_lines(finding: Finding, history: Path | None) -> list[str]:
-    """Give a finding: what was violated, the proof, how often it was shown, where to read on."""
-    lines = [f"{plain(finding.scenario)}: {plain(finding.invariant)} is violated"]
-    if holds_when := _HOLDS_WHEN.get(finding.invariant):
-        lines.append(f"  It holds when {holds_when}.")
-    evidence = finding.violation.evidence
-    lines += [f"  {plain(one.says)}" for one in evidence[:EVIDENCE_MAX]]
-    if len(evidence) > EVIDENCE_MAX:
-        lines.append(f"  ... and {len(evidence) - EVIDENCE_MAX} more of the kind.")
-    lines.append(
-        f"  Shown in {finding.shown_in} of {_runs(finding.runs)} of {plain(finding.strategy)}, first after "
-        f"{_runs(finding.runs_until_found)} of the scenario. The steps above are those of run {finding.run}"
-        + (f" in {plain(history)}" if history is not None else "")
-    )
-    return lines
+def exploration_lines(exploration: Exploration, history: Path | None, replay_options: str = "") -> list[str]:
+    """Give what is to be said of one exploration that is over.
 
-
-def exploration_lines(exploration: Exploration, history: Path | None) -> list[str]:
-    """Give what is to be said of one exploration that is over."""
+    ``replay_options`` is what ``deadheat replay`` needs besides a token to meet the same target.
+    """
     name = plain(exploration.scenario)
     if exploration.skipped:
         return [f"{name} is skipped: the target does not offer {plain(', '.join(exploration.skipped))}"]
-    lines = [line for finding in exploration.findings for line in finding_lines(finding, history)]
+    lines: list[str] = []
+    for group in grouped(exploration.findings):
+        lines += ([""] if lines else []) + group_lines(group, history, replay_options)
     if exploration.inconclusive or exploration.verdict is Verdict.INCONCLUSIVE:
         lines.append(inconclusive_line(exploration))
-    return lines or [f"{name} is clean: {bound_line([exploration])}"]
+    if lines:
+        return lines
+    covered = [f"  {line}" for line in coverage_lines([exploration])]
+    return [f"{name} is clean: {bound_line([exploration])}", *covered]
 
 
 def inconclusive_line(exploration: Exploration) -> str:
@@ -80,8 +70,8 @@ def inconclusive_line(exploration: Exploration) -> str:
 
 
 def sampled(exploration: Exploration) -> int:
-    """Give the judged runs that sample an order; serial runs always have the same one."""
-    drawn = sum(runs for name, runs in exploration.strategies.items() if name != "serial")
+    """Give the judged runs that sample an order: serial always has the same one, a replay that of before."""
+    drawn = sum(runs for name, runs in exploration.strategies.items() if name not in NOT_SAMPLERS)
     return max(0, drawn - exploration.inconclusive)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from deadheat.report.console import ConsoleReport, make_console
 from deadheat.report.disk import make_state_folder, run_folder
+from deadheat.report.findings import target_option
 from deadheat.report.junit import JUnitReport
 from deadheat.report.ndjson import HistoryFile
 from deadheat.report.prose import exploration_lines
@@ -32,14 +33,17 @@ class Reports:
         self.folder = run_folder(settings.state_folder, run_id)
         self.histories = HistoryFile(self.folder, keep_all=settings.keep_all)
         self._state_folder = settings.state_folder
+        self._replay_options = target_option(settings.target_name, settings.state_folder.parent)
         self._consumers: list[Consumer] = []
         if not quiet:
             self._consumers = [
-                ConsoleReport(make_console(sys.stdout), self.histories.path),
+                ConsoleReport(
+                    make_console(sys.stdout), self.histories.path, replay_options=self._replay_options
+                ),
                 SummaryReport(settings.state_folder, settings.json),
             ]
             if settings.junit is not None:
-                self._consumers.append(JUnitReport(settings.junit, self.histories.path))
+                self._consumers.append(JUnitReport(settings.junit, self.histories.path, self._replay_options))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,4 +73,4 @@ class Reports:
 
     def text_of(self, exploration: Exploration) -> str:
         """Give what is to be said of one exploration, as plain text."""
-        return "\n".join(exploration_lines(exploration, self.histories.path))
+        return "\n".join(exploration_lines(exploration, self.histories.path, self._replay_options))

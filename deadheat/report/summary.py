@@ -1,9 +1,11 @@
 """``summary.json``: the verdict for machines, with the keys of DESIGN 6.
 
-What only control can know is null before there is any: ``token``, ``replays``, ``switches``,
-``choices_before`` and ``choices_after``; ``diverged`` is then 0, for nothing is replayed. A scenario
-that was skipped has the verdict "skipped", and an invocation that was interrupted with nothing found
-has "interrupted": neither was clean. ``strategy`` joins the strategies with "+".
+Findings that share a schedule are one, with the invariants that it violates. What only control can
+know is null where there was none: ``token``, ``replays``, ``switches``, ``choices_before`` and
+``choices_after``; ``without_yields`` is null where the schedule has no yield points. ``coverage`` says
+what was ordered (``schedules`` are distinct ones) and what was not. A scenario that was skipped has
+the verdict "skipped", and an invocation that was interrupted with nothing found has "interrupted":
+neither was clean. ``strategy`` joins the strategies with "+".
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from deadheat.engine.events import SuiteFinished, SuiteStarted, Verdict
 from deadheat.history import Plane, redacted
 from deadheat.report.disk import check_writable, make_state_folder, write_atomically
-from deadheat.report.prose import not_checked, verdict_word, violated_in
+from deadheat.report.findings import grouped
+from deadheat.report.prose import not_checked, sampled, verdict_word, violated_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deadheat.engine.events import Event, Exploration, Finding
+    from deadheat.engine.events import Event, Exploration
+    from deadheat.report.findings import Group
 
 NAME = "summary.json"
 
@@ -84,23 +88,49 @@ def _scenario(exploration: Exploration) -> dict[str, Any]:
         "strategy": "+".join(exploration.strategies),
         "runs": exploration.runs,
         "inconclusive": exploration.inconclusive,
-        "diverged": 0,
+        "diverged": exploration.coverage.diverged,
         "verdict": verdict_word(exploration),
         "violated": list(violated_in(exploration)),
-        "findings": [_finding(finding) for finding in exploration.findings],
+        "findings": [_finding(group) for group in grouped(exploration.findings)],
+        "coverage": _coverage(exploration),
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    """Give a finding; ``actors`` are those that did an operation or were delivered for."""
-    acting = {step.actor for step in finding.history if step.plane in (Plane.HTTP, Plane.WEBHOOK)}
+def _finding(group: Group) -> dict[str, Any]:
+    """Give findings that share a schedule; ``actors`` without one are those that the run saw act."""
+    first = group.first
+    acting = {step.actor for step in first.history if step.plane in (Plane.HTTP, Plane.WEBHOOK)}
     return {
-        "token": None,
-        "invariants": [finding.invariant],
-        "replays": None,
-        "actors": len(acting),
-        "switches": None,
-        "runs_until_found": finding.runs_until_found,
-        "choices_before": None,
-        "choices_after": None,
+        "token": first.token,
+        "invariants": list(group.invariants),
+        "replays": _of(group.replays),
+        "actors": len(acting) if first.actors is None else first.actors,
+        "switches": first.switches,
+        "runs_until_found": group.runs_until_found,
+        "choices_before": first.choices_before,
+        "choices_after": first.choices_after,
+        "without_yields": _of(group.without_yields),
     }
+
+
+def _coverage(exploration: Exploration) -> dict[str, Any]:
+    """Give what was ordered and what not; ``sampled`` runs are those that ``bound`` is three of."""
+    covered = exploration.coverage
+    drawn = sampled(exploration)
+    is_clean = exploration.verdict is Verdict.CLEAN and drawn > 3
+    return {
+        "sampled": drawn,
+        "bound": round(3 / drawn, 4) if is_clean else None,
+        "schedules": covered.schedules,
+        "choices": covered.choices,
+        "steps": covered.attributed,
+        "unattributed": covered.unattributed,
+        "late": covered.late,
+        "overlapped": covered.unordered,
+        "repeated": covered.repeated,
+        "differing": list(covered.differing),
+    }
+
+
+def _of(times: tuple[int, int] | None) -> str | None:
+    return f"{times[0]}/{times[1]}" if times is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadheat.engine.events import (
+    Coverage,
     Event,
     Exploration,
     Finding,
@@ -18,6 +19,7 @@ from deadheat.engine.events import (
 )
 from deadheat.history import History, Plane, Step, StepKind
 from deadheat.invariants.settled import Evidence, Violation
+from deadheat.schedule import Schedule, Switch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +40,10 @@ def violation(
 def finding(scenario: str = "signup.two-at-once", **changes: object) -> Finding:
     made = violation(**{k: changes.pop(k) for k in ("invariant", "says", "times") if k in changes})  # type: ignore[arg-type]
     steps = [
-        step(actor="A"),
-        step(actor="B", seq=2),
-        step(actor="stripe", plane=Plane.WEBHOOK, seq=3),
-        step(actor="?", plane=Plane.SQL, seq=4),
+        step(12, actor="A", status=200),
+        step(12, 2, actor="B", status=303),
+        step(12, 3, actor="stripe", plane=Plane.WEBHOOK, status=200, phase="settling"),
+        step(12, 4, actor="?", plane=Plane.SQL),
     ]
     values: dict[str, object] = {
         "scenario": scenario,
@@ -55,6 +57,51 @@ def finding(scenario: str = "signup.two-at-once", **changes: object) -> Finding:
         "runs": 24,
     }
     return Finding(**{**values, **changes})  # type: ignore[arg-type]
+
+
+SCHEDULE = Schedule(scenario="signup.two-at-once", source="0a1b2c3d", switches=(Switch("A1s1", ("B1s1",)),))
+TOKEN = "dh1-signup.two-at-once_0a1b2c3d_pA1s1-B1s1_kabc"
+COVERAGE = Coverage(
+    schedules=20,
+    choices=410,
+    attributed=800,
+    unattributed=4,
+    late=2,
+    unordered=3,
+    diverged=1,
+    repeated=10,
+    differing=("step 7 was to be A1s1, which never came; held: nothing",),
+)
+
+
+def proved(invariant: str = "one-customer-per-user", **changes: object) -> Finding:
+    """Give a finding that was made minimal and replayed."""
+    values: dict[str, object] = {
+        "invariant": invariant,
+        "strategy": "random-walk",
+        "schedule": SCHEDULE,
+        "token": TOKEN,
+        "replays": (20, 20),
+        "actors": 2,
+        "switches": 1,
+        "choices_before": 38,
+        "choices_after": 31,
+        "removed": {"operations": 1, "deliveries": 3, "switches": 4, "duplicates": 0},
+    }
+    return finding(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def controlled(verdict: Verdict = Verdict.CLEAN, *findings: Finding) -> Exploration:
+    """Give an exploration under control, with what it covered."""
+    return Exploration(
+        scenario="signup.two-at-once",
+        verdict=verdict,
+        strategies={"replay": 2, "serial": 1, "random-walk": 20, "yield": 4},
+        runs=27,
+        elapsed_s=5.0,
+        findings=findings,
+        coverage=COVERAGE,
+    )
 
 
 def step(run: int = 1, seq: int = 1, actor: str = "A", plane: Plane = Plane.HTTP, **data: object) -> Step:

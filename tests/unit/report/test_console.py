@@ -88,6 +88,8 @@ def test_stripe_mock_off_is_said_in_one_line() -> None:
         ({"serial": 30}, 0, "sample no order"),
         ({"serial": 1, "barrage": 2}, 0, "too few to bound"),
         ({"barrage": 30}, 10, "below 3/20 (95%)"),
+        ({"replay": 30, "serial": 1, "random-walk": 20}, 0, "below 3/20 (95%)"),
+        ({"replay": 30}, 0, "sample no order"),
     ],
 )
 def test_the_bound_counts_only_judged_runs_that_sample(
@@ -105,7 +107,8 @@ def test_the_bound_counts_only_judged_runs_that_sample(
 
 def test_a_finding_says_where_to_read_on() -> None:
     text = shown([violated()])
-    assert "signup.two-at-once: one-customer-per-user is violated" in text
+    assert "signup.two-at-once: one-customer-per-user and answers-agree are violated" in text
+    assert "found by barrage: cannot be replayed" in text
     assert "Shown in 7 of 24 runs of barrage, first after 3 runs" in text
     assert f"run 12 in {HISTORY}" in text
     assert "of this sampler" not in text

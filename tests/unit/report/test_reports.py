@@ -72,7 +72,7 @@ def test_a_report_that_breaks_leaves_no_file_open(tmp_path: Path) -> None:
 
 def test_text_of_an_exploration(tmp_path: Path) -> None:
     reports = Reports(settings(tmp_path), "ID", quiet=True)
-    assert reports.text_of(violated()).startswith("signup.two-at-once: one-customer-per-user is violated")
+    assert reports.text_of(violated()).startswith("signup.two-at-once: one-customer-per-user and ")
     assert reports.text_of(inconclusive()).startswith("INCONCLUSIVE: webhook.forged")
     assert "is clean: with no violation in 24 runs" in reports.text_of(clean())
     assert "does not offer sign-up" in reports.text_of(skipped())

@@ -6,8 +6,22 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sample_suite import HOSTILE, clean, finished, inconclusive, skipped, started, stream, violated
+from sample_suite import (
+    HOSTILE,
+    TOKEN,
+    clean,
+    controlled,
+    finding,
+    finished,
+    inconclusive,
+    proved,
+    skipped,
+    started,
+    stream,
+    violated,
+)
 
+from deadheat.engine.events import Verdict
 from deadheat.errors import SettingsError
 from deadheat.report.disk import write_atomically
 from deadheat.report.summary import SummaryReport, summary
@@ -23,6 +37,51 @@ SUITE = (clean(), violated(), inconclusive(), skipped())
 
 def summarised(explorations: Sequence[Exploration], **changes: object) -> dict[str, Any]:
     return summary(started(explorations), finished(explorations, **changes))
+
+
+def coverage(sampled: int) -> dict[str, Any]:
+    """What an exploration says that covered nothing under control."""
+    counts = ("schedules", "choices", "steps", "unattributed", "late", "overlapped", "repeated")
+    return {"sampled": sampled, "bound": None, **dict.fromkeys(counts, 0), "differing": []}
+
+
+def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
+    findings = (
+        proved(replays=(20, 20), runs_until_found=5),
+        proved("answers-agree", replays=(19, 20), runs_until_found=2, without_yields=(1, 20)),
+        finding(invariant="charged-once"),
+    )
+    (scenario,) = summarised([controlled(Verdict.VIOLATED, *findings)])["scenarios"]
+    assert scenario["diverged"] == 1
+    assert scenario["findings"][0] == {
+        "token": TOKEN,
+        "invariants": ["one-customer-per-user", "answers-agree"],
+        "replays": "19/20",
+        "actors": 2,
+        "switches": 1,
+        "runs_until_found": 2,
+        "choices_before": 38,
+        "choices_after": 31,
+        "without_yields": "1/20",
+    }
+    assert [found["invariants"] for found in scenario["findings"][1:]] == [["charged-once"]]
+    assert scenario["coverage"] == {
+        "sampled": 24,
+        "bound": None,
+        "schedules": 20,
+        "choices": 410,
+        "steps": 800,
+        "unattributed": 4,
+        "late": 2,
+        "overlapped": 3,
+        "repeated": 10,
+        "differing": ["step 7 was to be A1s1, which never came; held: nothing"],
+    }
+
+
+def test_the_bound_is_of_clean_runs_that_sample() -> None:
+    (scenario,) = summarised([controlled()])["scenarios"]
+    assert scenario["coverage"]["bound"] == 0.125  # 3/24: neither the serial run nor the replays count
 
 
 def test_the_summary_of_a_suite() -> None:
@@ -45,6 +104,7 @@ def test_the_summary_of_a_suite() -> None:
                 "verdict": "clean",
                 "violated": [],
                 "findings": [],
+                "coverage": {**coverage(24), "bound": 0.125},
             },
             {
                 "name": "signup.two-at-once",
@@ -57,16 +117,17 @@ def test_the_summary_of_a_suite() -> None:
                 "findings": [
                     {
                         "token": None,
-                        "invariants": [invariant],
+                        "invariants": ["one-customer-per-user", "answers-agree"],
                         "replays": None,
                         "actors": 3,
                         "switches": None,
                         "runs_until_found": 3,
                         "choices_before": None,
                         "choices_after": None,
+                        "without_yields": None,
                     }
-                    for invariant in ("one-customer-per-user", "answers-agree")
                 ],
+                "coverage": coverage(24),
             },
             {
                 "name": "webhook.forged",
@@ -77,6 +138,7 @@ def test_the_summary_of_a_suite() -> None:
                 "verdict": "inconclusive",
                 "violated": [],
                 "findings": [],
+                "coverage": coverage(0),
             },
             {
                 "name": "seed.new-signup",
@@ -87,6 +149,7 @@ def test_the_summary_of_a_suite() -> None:
                 "verdict": "skipped",
                 "violated": [],
                 "findings": [],
+                "coverage": coverage(0),
             },
         ],
         "invariants": {
