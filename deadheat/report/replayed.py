@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deadheat.engine.run import Ran
     from deadheat.history import Step
     from deadheat.invariants.settled import Judgement
-    from deadheat.schedule import Schedule
+    from deadheat.schedule import Schedule, Switch
 
 SQL_CHARS_MAX = 90
 MARGIN = " " * 5
@@ -60,13 +60,20 @@ class Followed:
             return
         self._strands[strand_key(hold.strand.name)] = hold.strand
         switch = self._switched.get(hold.name.key)
-        if switch is not None and hold.name.key == switch.to[0] and self._might_go(switch.at):
-            whose = "" if len(switch.to) == 1 else ", and another flight with it"
-            instead = plain(strand_of(switch.at))
-            self._tell(f"{MARGIN} * {plain(hold.strand.name)} goes, not {instead}{whose}")
+        if switch is not None and hold.name.key == switch.to[0]:
+            self._switch(switch, hold.strand.name)
         if hold.kind == "park":
             who = plain(hold.strand.actor)
             self._tell(f"{MARGIN} {who:<7} sql      {plain(hold.name.label)}: its write goes on")
+
+    def _switch(self, switch: Switch, strand: str) -> None:
+        """Tell a choice that leaves the default, unless it has become the default meanwhile."""
+        assert self._tell is not None
+        if len(switch.to) > 1:
+            also = " and ".join(plain(strand_of(key)) for key in switch.to[1:])
+            self._tell(f"{MARGIN} * {plain(strand)} and {also} go together")
+        elif self._might_go(switch.at):
+            self._tell(f"{MARGIN} * {plain(strand)} goes, not {plain(strand_of(switch.at))}")
 
     def _might_go(self, key: str) -> bool:
         """Whether a step is held; of a strand that has not moved yet that is not known, and taken so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ class Told:
         )  # fmt: skip
         return self
 
-    def sql(self, actor: str, label: str, conn: int = 1, *, within: bool = False, **came: object) -> Told:
+    def sql(self, actor: str, label: str, conn: int = 1, *, within: bool = False, **came: Any) -> Told:
         self.step(actor, SQL, FLIGHT, label, conn, "transaction" if within else "cause")
         return self.step(actor, SQL, RESULT, label, conn, **came)
 
@@ -133,7 +134,8 @@ def test_deliveries_say_their_event_and_nobody_s_steps_have_no_lane() -> None:
     told.step("C", WEBHOOK, ANSWER, "customer.created evt_1", status=400, lost=True)
     told.step("A", STRIPE, EFFECT, "pay", notes=["cs_1"])
     told.step("A", Plane.FAULT, RECEIVED, "before 500 POST /v1/customers")
-    told.step("A", HTTP, RESULT, "pay", **{"not done": "no session"})
+    undone: Any = {"not done": "no session"}
+    told.step("A", HTTP, RESULT, "pay", **undone)
     assert diagram(told.history) == [
         "     A pay                                 C deliveries",
         " 1                                         event customer.created (stale)",

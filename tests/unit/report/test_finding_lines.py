@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sample_suite import COVERAGE, SCHEDULE, TOKEN, controlled, finding, proved
@@ -73,7 +73,7 @@ def test_the_command_is_the_last_line_and_meets_the_same_target() -> None:
         ),
     ],
 )
-def test_how_sure_it_is(changes: dict[str, object], says: str) -> None:
+def test_how_sure_it_is(changes: dict[str, Any], says: str) -> None:
     assert f"  {says}" in told(proved(**changes))
 
 
@@ -87,7 +87,7 @@ def test_how_sure_it_is(changes: dict[str, object], says: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_replayed_says_so(changes: dict[str, object], says: str) -> None:
+def test_what_cannot_be_replayed_says_so(changes: dict[str, Any], says: str) -> None:
     lines = told(finding(**changes))
     assert f"  {says}" in lines
     assert not [line for line in lines if "deadheat replay" in line]
