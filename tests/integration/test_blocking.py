@@ -31,11 +31,6 @@ def pid(session: Any) -> int:
     return int(session.get_server_pid())
 
 
-async def ask_for_ever(blocking: Blocking, backend: int) -> None:
-    while True:
-        await blocking.of([backend])
-
-
 def test_who_waits_for_a_row_waits_for_its_owner_until_the_commit(house: House) -> None:
     async def test(house: House) -> None:
         asking, one, two = [await house.session() for _ in range(3)]
@@ -128,8 +123,8 @@ def test_where_there_is_no_asking_the_database_is_lost(house: House) -> None:
         asking, other = [await house.session() for _ in range(2)]
         blocking = Blocking(asking)
         await blocking.of([pid(other)])
-        await other.execute("select pg_terminate_backend($1)", pid(asking))
+        asking.terminate()
         with pytest.raises(DatabaseLost, match="the database went away"):
-            await ask_for_ever(blocking, pid(other))
+            await blocking.of([pid(other)])
 
     house.run(test)

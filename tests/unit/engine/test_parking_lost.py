@@ -1,0 +1,81 @@
+"""A database that goes away under the questions that we ask of it is lost: no error of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from deadheat.engine.conduct.blocking import Blocking
+from deadheat.engine.postgres.parking import Parking
+from deadheat.errors import DatabaseLost
+
+
+class Lost:
+    """A connection whose every statement fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def get_server_pid(self) -> int:
+        return 1
+
+    async def execute(self, *arguments: Any) -> None:
+        raise self.error
+
+    prepare = fetchval = execute
+
+
+def unhandled(error: Exception) -> Any:
+    return pytest.param(
+        error, marks=pytest.mark.xfail(reason=f"{type(error).__name__} passes for an error of our own")
+    )
+
+
+CLOSED = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+CLOSED_BEFORE = asyncpg.InterfaceError("connection is closed")
+RESET = ConnectionResetError(104, "Connection reset by peer")
+SHUT_DOWN = asyncpg.AdminShutdownError("terminating connection due to administrator command")
+IN_BETWEEN = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CLOSED, CLOSED_BEFORE, RESET, unhandled(SHUT_DOWN), unhandled(IN_BETWEEN)],
+    ids=lambda error: type(error).__name__,
+)
+def test_while_triggers_are_put_up(error: Exception) -> None:
+    async def put_up() -> None:
+        async with Parking(Lost(error), Lost(error)).installed():
+            raise AssertionError("it must not get here")
+
+    with pytest.raises(DatabaseLost, match="the database went away"):
+        asyncio.run(put_up())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        unhandled(CLOSED),
+        unhandled(CLOSED_BEFORE),
+        unhandled(RESET),
+        unhandled(SHUT_DOWN),
+        unhandled(IN_BETWEEN),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_while_a_backend_is_held(error: Exception) -> None:
+    with pytest.raises(DatabaseLost, match="the database went away"):
+        asyncio.run(Parking(Lost(error), Lost(error)).hold(7))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, unhandled(IN_BETWEEN)],
+    ids=lambda error: type(error).__name__,
+)
+def test_while_asking_who_waits_for_whom(error: Exception) -> None:
+    with pytest.raises(DatabaseLost, match="the database went away"):
+        asyncio.run(Blocking(Lost(error)).of([7]))
