@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import CHECKOUT, environment
 
+from deadheat.bundled import bundled
 from deadheat.engine.discover import discover
 from deadheat.invariants import BUILT_IN
+from deadheat.schedule import STRATEGIES, Schedule
 from deadheat.settings import load_settings
 
 if TYPE_CHECKING:
@@ -98,10 +100,34 @@ def test_the_scenario_loads(tmp_path: Path) -> None:
     assert list(discover([tmp_path])) == ["billing.second-tab"]
 
 
-def test_every_option_of_run_is_in_the_readme() -> None:
+def options_of(command: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "deadheat", "run", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "deadheat", command, "--help"], capture_output=True, text=True, check=True
     )
-    options = set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+    return set(re.findall(r"--[a-z-]+", done.stdout)) - {"--help"}
+
+
+@pytest.mark.parametrize("command", ["run", "explore"])
+def test_every_option_of_run_is_in_the_readme(command: str) -> None:
     text = (CHECKOUT / "README.md").read_text()
-    assert {option for option in options if option not in text} == set()
+    assert {option for option in options_of(command) if option not in text} == set()
+
+
+def test_every_option_of_replay_is_in_the_docs() -> None:
+    text = (CHECKOUT / "docs/cli.md").read_text()
+    assert {option for option in options_of("replay") if option not in text} == set()
+
+
+def test_every_strategy_is_in_the_readme_and_explained() -> None:
+    (row,) = [x for x in (CHECKOUT / "README.md").read_text().splitlines() if x.startswith("| `--strategy")]
+    assert row.partition("` |")[0].removeprefix("| `--strategy ").replace("\\|", " ").split() == [*STRATEGIES]
+    explained = re.findall(r"^\| `([a-z-]+)` \|", (CHECKOUT / "docs/control.md").read_text(), re.MULTILINE)
+    assert explained == [*STRATEGIES]
+
+
+def test_the_tokens_are_of_scenarios_as_they_are() -> None:
+    tokens = {token for page in PAGES for token in re.findall(r"\bdh1-[a-z][^\s`]+_k\w+", page.read_text())}
+    found = discover([bundled("scenarios")])
+    for schedule in map(Schedule.parse, tokens):
+        assert schedule.source == found[schedule.scenario].source, "write the token anew"
+    assert tokens
