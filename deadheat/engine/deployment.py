@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 
 FIT_SECONDS_MAX = 5.0
+PAST_MAX = 64  # ids and addresses of people of the latest runs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class Deployment:
     parking: Parking | None = None
     sequels: Sequels = field(default_factory=Sequels)
     habits: Habits = field(default_factory=Habits)
+    past: deque[str] = field(default_factory=lambda: deque(maxlen=PAST_MAX))
     warm: set[str] = field(default_factory=set)  # operations that have been done at full concurrency
 
     def check_alive(self) -> None:

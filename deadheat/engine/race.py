@@ -81,12 +81,10 @@ class Race:
             self._racing.discard(actor)
             self.courier.news.set()
 
-        self.conductor.learns = False
         async with asyncio.TaskGroup() as group:
             for actor, operations in self._actors().items():
                 group.create_task(play(actor, operations))
             barrier.set()
-        self.conductor.learns = True
 
     async def one_by_one(self, rest: Callable[[], Awaitable[None]]) -> None:
         """Go through the actors in turn, the target at rest after each operation."""

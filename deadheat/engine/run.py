@@ -9,6 +9,7 @@ invariants.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 import traceback
 from collections import Counter
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 LEAD = "before"
 RUN_SECONDS_MAX = 120.0
+WARM_QUIET_SECONDS = 0.3
+WARM_LOOKS_MAX = 20
 SOURCES = ("event", "invoice", "checkout.session")  # what an effect may have come of
 
 
@@ -160,7 +163,9 @@ class Run:
         self.account = deployment.account
         self.cast = Cast(program.users(), MONTHLY)
         self.mark = self.account.mark()
-        self.conductor = Conductor(self.cast, deployment.sequels)
+        self.conductor = Conductor(
+            self.cast, deployment.sequels, past=set(deployment.past), trace_id=secrets.token_hex(16)
+        )
         self.gate = RunGate(self.account, self.cast, recorder, conductor=self.conductor)
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
@@ -189,7 +194,9 @@ class Run:
             proxy.gate = plane
 
     def close(self) -> None:
-        """Let go of the wire to Postgres."""
+        """Let go of the wire to Postgres; remember who was here, should work for them go on."""
+        for part in self.cast:
+            self.deployment.past.extend((*part.ids, part.user.email))
         if self.deployment.proxy is not None:
             self.deployment.proxy.gate = OpenGate()
 
@@ -205,9 +212,13 @@ class Run:
             await self._lead(operation, n)
             await self.rest()
         self.gate.arm(tuple(self.program.faults))
+        self.conductor.learns = not isinstance(self.strategy, Barrage)
         await self._race(timed)
         self.gate.armed = False
         await self.rest()
+        if not timed:
+            await self._calm()
+        self.conductor.learns = timed
         await self._try_again()
         return await self._settle()
 
@@ -217,6 +228,16 @@ class Run:
             await self.conductor.rest()
         else:
             await self.quiet.reached()
+
+    async def _calm(self) -> None:
+        """Wait until nothing has happened for a while: what is done for the first time takes longer."""
+        seen = -1
+        for _ in range(WARM_LOOKS_MAX):
+            if seen == len(self.recorder):
+                return
+            seen = len(self.recorder)
+            await asyncio.sleep(WARM_QUIET_SECONDS)
+            await self.rest()
 
     async def _race(self, timed: bool) -> None:
         if isinstance(self.strategy, Barrage):

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from deadheat.engine.cast import Cast
     from deadheat.engine.conduct.sequels import Sequels
@@ -26,6 +26,7 @@ COMMENT = "comment"
 PLANTED = "planted"
 CAUSE = "cause"
 NONE = "unattributed"
+EARLIER = "earlier"  # it carries a person of a run that is over: work that went on for too long
 
 _TRACEPARENT = re.compile(r"traceparent\s*=\s*'00-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}'")
 
@@ -41,10 +42,14 @@ class Attributed:
 
 @dataclass(slots=True)
 class Attribution:
-    """Attributes the steps of one run. ``disagreed`` counts steps whose rungs named two strands."""
+    """Attributes the steps of one run. ``disagreed`` counts steps whose rungs named two strands.
+
+    ``past`` are ids and addresses of people of earlier runs.
+    """
 
     cast: Cast
     sequels: Sequels
+    past: Collection[str] = ()
     rungs: Counter[str] = field(default_factory=Counter)
     disagreed: int = 0
 
@@ -69,7 +74,10 @@ class Attribution:
             return Attributed(bound, TRANSACTION, certain=True)
         if spoken := _spoken(text, live):
             return Attributed(spoken, COMMENT, certain=True)
+        values = list(values)
         named = self._named(live, values)
+        if not named and self.past and any(value in self.past for value in values):
+            return Attributed(None, EARLIER)
         able = [strand for strand in live if not strand.is_waiting and not strand.executing]
         if len(named) == 1:
             if able and named[0] not in able:
@@ -80,9 +88,8 @@ class Attribution:
             self.disagreed += 1
         return self._by_cause(label, among or named or able or list(live))
 
-    def _named(self, live: Sequence[Strand], values: Iterable[str]) -> list[Strand]:
+    def _named(self, live: Sequence[Strand], values: Sequence[str]) -> list[Strand]:
         """Give the live strands that the values speak of: by a value of their own, else by their user."""
-        values = list(values)
         own = [strand for strand in live if any(value in strand.values for value in values)]
         if own:
             return own

@@ -16,15 +16,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from deadheat.engine.conduct.attribution import NONE, Attributed, Attribution, span_of
+from deadheat.engine.conduct.attribution import EARLIER, NONE, Attributed, Attribution, span_of
 from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
-from deadheat.engine.conduct.sequels import QUIET_MS
+from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS
 from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
 from deadheat.errors import Trouble
 from deadheat.schedule import Released, Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from deadheat.engine.cast import Cast, Part
     from deadheat.engine.conduct.sequels import Sequels
@@ -37,8 +37,10 @@ NAMED_SECONDS_MAX = 5.0  # how long a replay waits for a step that its schedule 
 class Conductor:
     """Orders the steps of one run. ``on_release`` hears of each choice as it is made."""
 
-    def __init__(self, cast: Cast, sequels: Sequels, *, trace_id: str = "0" * 32) -> None:
-        self.attribution = Attribution(cast, sequels)
+    def __init__(
+        self, cast: Cast, sequels: Sequels, *, past: Collection[str] = (), trace_id: str = "0" * 32
+    ) -> None:
+        self.attribution = Attribution(cast, sequels, past)
         self.sequels = sequels
         self.trace_id = trace_id
         self.strands: dict[str, Strand] = {}
@@ -90,7 +92,7 @@ class Conductor:
     def answered(self, strand: Strand, *, to_be_continued: bool = True) -> None:
         """Hear that a strand's request is answered; its actor is in our hands until it holds again."""
         strand.is_open = False
-        self.moved(strand, "answer")
+        self.moved(strand, ANSWER)
         self._await_tail(strand)
         if to_be_continued and self.controls:
             self.between.add(strand.actor)
@@ -105,8 +107,7 @@ class Conductor:
         now = time.perf_counter()
         if label:
             if learn and self.learns:
-                gap_ms = (now - strand.moved_at) * 1000
-                self.sequels.learn(strand.operation, strand.label, label, gap_ms)
+                self.sequels.learn(strand.operation, strand.label, label)
             strand.label = label
         strand.moved_at = now
         strand.silent = False
@@ -139,8 +140,9 @@ class Conductor:
         """Say whose a step is; what is nobody's belongs to the strand ``?``."""
         found = self.attribution.of(label, self.live(), values=values, text=text, bound=bound)
         if found.strand is None:
-            nobody = self.strand(UNATTRIBUTED, actor=UNATTRIBUTED, operation="", order=(1 << 30,))
-            return Attributed(nobody, NONE)
+            name = UNATTRIBUTED if found.rung == NONE else EARLIER
+            nobody = self.strand(name, actor=name, operation="", order=(1 << 30,))
+            return Attributed(nobody, found.rung)
         return found
 
     # -- holding ------------------------------------------------------------------------------------
@@ -158,7 +160,8 @@ class Conductor:
     ) -> None:
         """Hold a step until it is chosen; at once released where nothing is controlled."""
         name = strand.step(f"{kind} {label}")
-        if not self.controls:
+        if not self.controls or strand.name == EARLIER:
+            self.late += strand.name == EARLIER
             release()
             return
         self._arrivals += 1
