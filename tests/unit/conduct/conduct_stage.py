@@ -37,7 +37,9 @@ class People:
         self.ada, self.bob = world.user(), world.user()
         self.cast = Cast([self.ada, self.bob], MONTHLY)
         self.sequels = Sequels()
-        self.conductor = Conductor(self.cast, self.sequels)
+        self.earlier = World("zz").user()  # of a run that is over
+        past = (self.earlier.id, self.earlier.email)
+        self.conductor = Conductor(self.cast, self.sequels, past=past)
 
     def strand(
         self,

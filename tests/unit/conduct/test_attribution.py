@@ -10,6 +10,7 @@ from conduct_stage import SIGN_UP, Hand, People
 from deadheat.engine.conduct.attribution import (
     CAUSE,
     COMMENT,
+    EARLIER,
     NONE,
     PLANTED,
     TRANSACTION,
@@ -184,6 +185,25 @@ def test_rungs_that_disagree_are_counted_and_the_stronger_holds(people: People) 
     found = of(people, values=(people.bob.id,))
     assert (found.rung, found.strand is not None and found.strand.part is b.part) == (CAUSE, True)
     assert attribution.disagreed == 2
+
+
+def test_what_carries_somebody_of_an_earlier_run_is_nobodys_here(people: People) -> None:
+    a = people.strand("A1", people.ada)
+    assert of(people, values=("x", people.earlier.email)) == Attributed(None, EARLIER)
+    assert of(people, values=(people.earlier.id, people.ada.id)).strand is a, "one of ours says more"
+    assert of(people, values=(people.earlier.id,), bound=a).strand is a
+
+
+def test_what_is_of_an_earlier_run_goes_at_once_and_counts_as_late(people: People) -> None:
+    people.strand("A1", people.ada)
+    conductor, went = people.conductor, []
+    conductor.controls = True
+    found = conductor.attribute(INSERT, values=(people.earlier.id,))
+    assert found.strand is not None
+    assert (found.strand.name, found.rung) == (EARLIER, EARLIER)
+    conductor.hold(found.strand, "flight", "insert profiles", lambda: went.append("earlier"))
+    assert went == ["earlier"]
+    assert (found.strand.held, conductor.late) == ([], 1)
 
 
 def test_rungs_are_counted(people: People) -> None:

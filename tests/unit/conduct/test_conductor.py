@@ -26,6 +26,7 @@ def _short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here takes time of its own: what is waited out is waited out soon."""
     for module in (pace, sequels, conducting):
         monkeypatch.setattr(module, "QUIET_MS", 2.0)
+    monkeypatch.setattr(sequels, "UNKNOWN_MS", 2.0)
 
 
 def schedule(*steps: tuple[str, str]) -> Schedule:

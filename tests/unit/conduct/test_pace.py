@@ -29,6 +29,7 @@ UPDATE = "update profiles set n = n + 1"
 def _short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (pace, sequels):
         monkeypatch.setattr(module, "QUIET_MS", 2.0)
+    monkeypatch.setattr(sequels, "UNKNOWN_MS", 2.0)
 
 
 class Row:

@@ -8,6 +8,7 @@ webhooks is the test's to say.
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,7 @@ class Stage:
     controlled: bool = False
     blocking: None = None
     parking: None = None
+    past: deque[str] = field(default_factory=deque)
     warm: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 from engine_stage import Stage
 
 from deadheat import Program, World
+from deadheat.engine.conduct import sequels
 from deadheat.engine.run import run_program
 from deadheat.history import Plane, StepKind
 from deadheat.invariants import judge
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow  # what a target does after its answers is waited for until it is known
 
 SEED = 7
+
+
+@pytest.fixture(autouse=True)
+def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequels, "UNKNOWN_MS", 20.0)  # it does nothing, and we know
 
 
 @dataclass(eq=False)

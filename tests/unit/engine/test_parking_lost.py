@@ -28,6 +28,10 @@ class Lost:
     prepare = fetchval = execute
 
 
+def named(error: Exception) -> str:
+    return type(error).__name__
+
+
 def unhandled(error: Exception) -> Any:
     return pytest.param(
         error, marks=pytest.mark.xfail(reason=f"{type(error).__name__} passes for an error of our own")
@@ -44,7 +48,7 @@ IN_BETWEEN = asyncpg.InternalClientError("cannot switch to state 15; another ope
 @pytest.mark.parametrize(
     "error",
     [CLOSED, CLOSED_BEFORE, RESET, unhandled(SHUT_DOWN), unhandled(IN_BETWEEN)],
-    ids=lambda error: type(error).__name__,
+    ids=named,
 )
 def test_while_triggers_are_put_up(error: Exception) -> None:
     async def put_up() -> None:
@@ -57,24 +61,22 @@ def test_while_triggers_are_put_up(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [
-        unhandled(CLOSED),
-        unhandled(CLOSED_BEFORE),
-        unhandled(RESET),
-        unhandled(SHUT_DOWN),
-        unhandled(IN_BETWEEN),
-    ],
-    ids=lambda error: type(error).__name__,
+    [unhandled(error) for error in (CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, IN_BETWEEN)],
+    ids=named,
 )
 def test_while_a_backend_is_held(error: Exception) -> None:
+    async def hold() -> None:
+        async with Parking(Lost(error), Lost(error)).holding([7]):
+            raise AssertionError("it must not get here")
+
     with pytest.raises(DatabaseLost, match="the database went away"):
-        asyncio.run(Parking(Lost(error), Lost(error)).hold(7))
+        asyncio.run(hold())
 
 
 @pytest.mark.parametrize(
     "error",
     [CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, unhandled(IN_BETWEEN)],
-    ids=lambda error: type(error).__name__,
+    ids=named,
 )
 def test_while_asking_who_waits_for_whom(error: Exception) -> None:
     with pytest.raises(DatabaseLost, match="the database went away"):
