@@ -195,8 +195,9 @@ class LiveScenario:
         self._progress.update(self._task, completed=self._runs, counts=self._counts())
 
     def minimizing(self, event: Minimizing) -> None:
-        """Say that a finding is being made minimal."""
-        counts = f"{self._counts()}; {plain(event.invariant)}: {event.runs} runs to make it minimal"
+        """Say that a finding is being made minimal, or replayed."""
+        found = f"{self._runs} runs, {self._violated} violated"
+        counts = f"{found}; minimizing {plain(event.invariant)}, run {event.runs}"
         self._progress.update(self._task, counts=counts)
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from sample_suite import HOSTILE, clean, finished, inconclusive, skipped, started, stream, violated
 
-from deadheat.engine.events import Exploration, RunFinished, ScenarioStarted, Verdict
+from deadheat.engine.events import Exploration, Minimizing, RunFinished, ScenarioStarted, Verdict
 from deadheat.report.closing import exit_code
 from deadheat.report.console import ConsoleReport, make_console
 
@@ -157,6 +157,11 @@ def test_on_a_terminal_the_current_scenario_is_shown_live() -> None:
     report.handle(run)
     assert report._live is not None
     assert report._live._counts().startswith("1/25 runs, 1 violated, ")
+    report.handle(Minimizing(scenario="signup.two-at-once", invariant="one-live-subscription", runs=47))
+    shown = report._live._progress.get_renderable()
+    lines = terminal(io.StringIO()).render_lines(shown)
+    assert len(lines) == 1  # one line of 110 columns
+    assert "minimizing one-live-subscription, run 47" in "".join(piece.text for piece in lines[0])
     report.handle(violated())
     assert report._live is None
     assert "signup.two-at-once" in file.getvalue()
