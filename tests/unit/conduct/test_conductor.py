@@ -284,9 +284,13 @@ async def test_a_silent_strand_that_moves_in_the_end_is_waited_for() -> None:
     await until(lambda: strand.silent)
     await turns(3)
     assert not task.done()
-    conductor.hold(strand, "flight", "x", lambda: conductor.answered(strand, to_be_continued=False))
+    conductor.hold(strand, "flight", "x", lambda: None)
+    await until(lambda: bool(hand.went))
+    await until(lambda: strand.silent)
+    conductor.hold(strand, "flight", "y", lambda: conductor.answered(strand, to_be_continued=False))
     await task
-    assert hand.went == ["A1 flight x"]
+    assert hand.went == ["A1 flight x", "A1 flight y"]
+    assert conductor.late == 0, "nobody else was in the air"
 
 
 @played
