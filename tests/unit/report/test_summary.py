@@ -51,9 +51,9 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         proved("answers-agree", replays=(19, 20), runs_until_found=2, without_yields=(1, 20)),
         finding(invariant="charged-once"),
     )
-    (scenario,) = summarised([controlled(Verdict.VIOLATED, *findings)])["scenarios"]
-    assert scenario["diverged"] == 1
-    assert scenario["findings"][0] == {
+    (told,) = summarised([controlled(Verdict.VIOLATED, *findings)])["scenarios"]
+    assert told["diverged"] == 1
+    assert told["findings"][0] == {
         "token": TOKEN,
         "invariants": ["one-customer-per-user", "answers-agree"],
         "replays": "19/20",
@@ -64,8 +64,8 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "choices_after": 31,
         "without_yields": "1/20",
     }
-    assert [found["invariants"] for found in scenario["findings"][1:]] == [["charged-once"]]
-    assert scenario["coverage"] == {
+    assert [found["invariants"] for found in told["findings"][1:]] == [["charged-once"]]
+    assert told["coverage"] == {
         "sampled": 24,
         "bound": None,
         "schedules": 20,
@@ -80,11 +80,40 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
 
 
 def test_the_bound_is_of_clean_runs_that_sample() -> None:
-    (scenario,) = summarised([controlled()])["scenarios"]
-    assert scenario["coverage"]["bound"] == 0.125  # 3/24: neither the serial run nor the replays count
+    (told,) = summarised([controlled()])["scenarios"]
+    assert told["coverage"]["bound"] == 0.125  # 3/24: neither the serial run nor the replays count
+
+
+def scenario(name: str, verdict: str, sampled: int, **more: Any) -> dict[str, Any]:
+    """What the summary says of a scenario in which nothing was found; ``more`` is otherwise."""
+    return {
+        "name": name,
+        "strategy": "serial+barrage",
+        "runs": 25,
+        "inconclusive": 0,
+        "diverged": 0,
+        "verdict": verdict,
+        "violated": [],
+        "findings": [],
+        "coverage": coverage(sampled),
+    } | more
+
+
+FOUND_BY_BARRAGE = {
+    "token": None,
+    "invariants": ["one-customer-per-user", "answers-agree"],
+    "replays": None,
+    "actors": 3,
+    "switches": None,
+    "runs_until_found": 3,
+    "choices_before": None,
+    "choices_after": None,
+    "without_yields": None,
+}
 
 
 def test_the_summary_of_a_suite() -> None:
+    names = ["one-customer-per-user", "answers-agree"]
     assert summarised(SUITE) == {
         "verdict": "violated",
         "seed": 7,
@@ -95,62 +124,10 @@ def test_the_summary_of_a_suite() -> None:
         "runs_per_s": 4.48,
         "not_checked": {"charged-once": "switched off in [invariants]"},
         "scenarios": [
-            {
-                "name": "checkout.two-tabs",
-                "strategy": "serial+barrage",
-                "runs": 25,
-                "inconclusive": 0,
-                "diverged": 0,
-                "verdict": "clean",
-                "violated": [],
-                "findings": [],
-                "coverage": {**coverage(24), "bound": 0.125},
-            },
-            {
-                "name": "signup.two-at-once",
-                "strategy": "serial+barrage",
-                "runs": 25,
-                "inconclusive": 0,
-                "diverged": 0,
-                "verdict": "violated",
-                "violated": ["one-customer-per-user", "answers-agree"],
-                "findings": [
-                    {
-                        "token": None,
-                        "invariants": ["one-customer-per-user", "answers-agree"],
-                        "replays": None,
-                        "actors": 3,
-                        "switches": None,
-                        "runs_until_found": 3,
-                        "choices_before": None,
-                        "choices_after": None,
-                        "without_yields": None,
-                    }
-                ],
-                "coverage": coverage(24),
-            },
-            {
-                "name": "webhook.forged",
-                "strategy": "serial+barrage",
-                "runs": 6,
-                "inconclusive": 5,
-                "diverged": 0,
-                "verdict": "inconclusive",
-                "violated": [],
-                "findings": [],
-                "coverage": coverage(0),
-            },
-            {
-                "name": "seed.new-signup",
-                "strategy": "",
-                "runs": 0,
-                "inconclusive": 0,
-                "diverged": 0,
-                "verdict": "skipped",
-                "violated": [],
-                "findings": [],
-                "coverage": coverage(0),
-            },
+            scenario("checkout.two-tabs", "clean", 24, coverage={**coverage(24), "bound": 0.125}),
+            scenario("signup.two-at-once", "violated", 24, violated=names, findings=[FOUND_BY_BARRAGE]),
+            scenario("webhook.forged", "inconclusive", 0, runs=6, inconclusive=5),
+            scenario("seed.new-signup", "skipped", 0, runs=0, strategy=""),
         ],
         "invariants": {
             "one-customer-per-user": {"checked": 50, "violated": 7},
