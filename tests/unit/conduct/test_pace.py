@@ -141,6 +141,29 @@ async def test_who_is_blocked_is_passed_over_and_their_result_is_held_after_the_
     assert [s.data.get("waited_for") for s in told] == [None, None, ["A1"], None]
 
 
+@played
+async def test_whom_a_commit_woke_is_waited_for_until_it_has_come_back() -> None:
+    row = Row()
+    row.conductor.controls = True
+    wires = []
+    for n, user in enumerate((row.people.ada, row.people.bob)):
+        strand = row.people.strand("AB"[n] + "1", user)
+        wires.append(Wire(row.plane, 101 + n))
+        row.wires[101 + n] = wires[n]  # type: ignore[assignment]
+        wires[n].send(UPDATE, user.id.encode())
+        strand.held.pop().release()
+    row.postgres.waits = {102: {101}}
+    await row.conductor.pace.look()
+    row.postgres.waits = {}
+    wires[0].comes_back()
+    quiet = asyncio.create_task(row.conductor.pace.quiet())
+    await until(lambda: row.conductor.strands["A1"].silent)
+    assert not quiet.done(), "B works on"
+    wires[1].comes_back()
+    await quiet
+    assert row.conductor.strands["B1"].held
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_the_order_one_backend_works_beside_the_committer_at_most(seed: int) -> None:
     async def race() -> Row:
