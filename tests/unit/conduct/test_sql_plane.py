@@ -158,8 +158,8 @@ def test_an_answer_without_a_status_leaves_the_transaction_as_it_is(house: House
     house.one.send(UPDATE)
     go(house.a)
     house.one.comes_back(None)
-    house.one.send("commit")
-    assert house.a.held
+    house.one.send(INSERT, house.people.bob.id.encode())
+    assert house.a.held, "its transaction says more than the value"
 
 
 def test_what_passes_otherwise_is_nobodys_and_leaves_no_trace(house: House) -> None:

@@ -7,8 +7,10 @@ webhooks is the test's to say.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections import deque
+from collections import defaultdict, deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +134,28 @@ class Stage:
         gate.crossed(StepKind.RESPONSE, call)
         loaded: dict[str, Any] = json.loads(response.body)
         return loaded
+
+
+@dataclass(eq=False)
+class Shop(Stage):
+    """Makes a customer for who has none yet: it looks before the call and writes after it."""
+
+    controlled: bool = True
+    customers: dict[str, str] = field(default_factory=dict)
+    careful: bool = False  # one after the other for each person: what it should do
+    doors: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/hook":
+            return await super()._answer(request)
+        email = json.loads(request.content)["email"]
+        async with self.doors[email] if self.careful else nullcontext():
+            return await self._sign_up(email)
+
+    async def _sign_up(self, email: str) -> httpx.Response:
+        if email not in self.customers:
+            made = await self._create(email)
+            if "id" not in made:
+                return httpx.Response(503)
+            self.customers[email] = made["id"]
+        return httpx.Response(200, json={"customer": self.customers[email]})

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from engine_stage import Stage
+from engine_stage import Shop
 
 from deadheat import Program, World
 from deadheat.engine.conduct import sequels
@@ -32,25 +29,6 @@ SEED = 7
 @pytest.fixture(autouse=True)
 def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequels, "UNKNOWN_MS", 20.0)  # it does nothing, and we know
-
-
-@dataclass(eq=False)
-class Shop(Stage):
-    """Makes a customer for who has none yet: it looks before the call and writes after it."""
-
-    controlled: bool = True
-    customers: dict[str, str] = field(default_factory=dict)
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/hook":
-            return await super()._answer(request)
-        email = json.loads(request.content)["email"]
-        if email not in self.customers:
-            made = await self._create(email)
-            if "id" not in made:
-                return httpx.Response(503)
-            self.customers[email] = made["id"]
-        return httpx.Response(200, json={"customer": self.customers[email]})
 
 
 def two_tabs(number: int) -> Program:

@@ -1,0 +1,165 @@
+"""Explorations under control: a finding is minimal, replays, is kept, and is tried first next time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_stage import Shop
+
+from deadheat import Program, Scenario, World
+from deadheat.engine.conduct import sequels
+from deadheat.engine.events import Exploration, Minimizing, RunFinished, Verdict
+from deadheat.engine.explore import REPEATED_MAX, Budget, Explorer
+from deadheat.engine.memory import Findings
+from deadheat.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from deadheat.engine.events import Event
+    from deadheat.history import Step
+
+pytestmark = pytest.mark.slow
+AGREE = "answers-agree"
+
+
+@pytest.fixture(autouse=True)
+def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequels, "UNKNOWN_MS", 20.0)
+    monkeypatch.setattr("deadheat.engine.run.WARM_QUIET_SECONDS", 0.001)
+
+
+class Sink:
+    def begin(self, run: int, scenario: str, strategy: str) -> Callable[[Step], None]:
+        return lambda step: None
+
+    def end(self, run: int, verdict: Verdict, reason: str | None) -> None:
+        assert reason is None, reason
+
+
+def build(world: World) -> Program:
+    ada, bob = world.user(), world.user()
+    return Program(
+        race=[
+            [ada.do("sign-up")],
+            [ada.do("sign-up"), ada.do("sign-up")],
+            [bob.do("sign-up")],
+            [world.deliveries(order="any", duplicates=1)],
+        ]
+    )
+
+
+def two_tabs() -> Scenario:
+    return Scenario(name="some.one", needs=(), build=build, about="")
+
+
+BUDGET = Budget(strategies=("serial", "random-walk"), schedules=9)
+
+
+class Exploring:
+    """One invocation after the other on a shop, with one memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.memory = Findings(folder, "shop", "0.1.0")
+        self.events: list[Event] = []
+
+    def explorer(self, *shops: Shop) -> Explorer:
+        return Explorer(
+            deployments=list(shops),  # type: ignore[arg-type]
+            sink=Sink(),
+            memory=self.memory,
+            emit=self.events.append,
+            invocation="ab",
+            seed=1,
+            postgres="none",
+            mock=None,
+        )
+
+    def explore(self, *shops: Shop) -> Exploration:
+        self.events.clear()
+        return asyncio.run(self.explorer(*shops).explore(two_tabs(), BUDGET))
+
+    def strategies(self) -> list[str]:
+        return [event.strategy for event in self.events if isinstance(event, RunFinished)]
+
+
+@pytest.fixture
+def exploring(tmp_path: Path) -> Exploring:
+    return Exploring(tmp_path / "findings")
+
+
+def test_a_finding_is_made_minimal_and_replayed(exploring: Exploring) -> None:
+    explored = exploring.explore(Shop())
+    assert explored.verdict is Verdict.VIOLATED
+    found = {finding.invariant: finding for finding in explored.findings}[AGREE]
+    assert found.strategy == "random-walk", "serial is clean"
+    assert found.replays == (20, 20)
+    assert (found.actors, found.choices_after) == (2, 6)
+    assert found.choices_before is not None
+    assert found.choices_before > 6
+    assert found.switches is not None
+    assert found.switches <= 3
+    assert found.schedule is not None
+    assert found.token == found.schedule.token()
+    assert any(isinstance(event, Minimizing) for event in exploring.events)
+    assert explored.runs == 9, "what makes it minimal is not counted"
+    assert (explored.coverage.diverged, explored.coverage.unattributed, explored.coverage.late) == (0, 0, 0)
+
+
+def test_its_token_replays_it_in_another_invocation(exploring: Exploring) -> None:
+    found = {finding.invariant: finding for finding in exploring.explore(Shop()).findings}[AGREE]
+    assert found.token is not None
+    schedule = Schedule.parse(found.token)
+    told: list[str] = []
+    explorer = exploring.explorer(Shop())
+    replayed = explorer.replay(two_tabs(), schedule, on_release=lambda hold: told.append(hold.name.key))
+    ran, judgement = asyncio.run(replayed)
+    assert ran.diverged is None
+    assert judgement is not None
+    assert AGREE in {violation.invariant for violation in judgement.violations}
+    assert tuple(told) == found.schedule.steps if found.schedule else False
+
+
+def test_what_failed_is_tried_first_and_forgotten_once_it_passes(exploring: Exploring) -> None:
+    exploring.explore(Shop())
+    kept = len(exploring.memory.of(two_tabs().name))
+    assert kept >= 1
+    again = exploring.explore(Shop())
+    assert exploring.strategies()[: kept + 1] == ["replay"] * kept + ["serial"]
+    assert again.verdict is Verdict.VIOLATED
+    assert exploring.memory.of(two_tabs().name)
+    assert exploring.explore(Shop(careful=True)).verdict is Verdict.CLEAN
+    assert list(exploring.memory.of(two_tabs().name)) == []
+    exploring.explore(Shop(careful=True))
+    assert "replay" not in exploring.strategies()
+
+
+def test_what_failed_in_another_source_is_forgotten_unasked(exploring: Exploring) -> None:
+    exploring.explore(Shop())
+    for path in exploring.memory.folder.iterdir():
+        path.write_text(path.read_text().replace(two_tabs().source, "0" * 8))
+    assert exploring.memory.of(two_tabs().name)
+    exploring.explore(Shop(careful=True))
+    assert "replay" not in exploring.strategies()
+    assert list(exploring.memory.of(two_tabs().name)) == []
+
+
+def test_clean_schedules_are_run_twice_and_do_not_differ(exploring: Exploring) -> None:
+    explored = exploring.explore(Shop(careful=True))
+    coverage = explored.coverage
+    assert explored.verdict is Verdict.CLEAN
+    assert 1 <= coverage.repeated <= REPEATED_MAX
+    assert (coverage.differing, coverage.diverged) == ((), 0)
+    assert 2 <= coverage.schedules <= 9
+    assert coverage.choices >= 9 * 10
+
+
+def test_two_deployments_share_the_runs_and_find_the_same(exploring: Exploring) -> None:
+    shops = Shop(), Shop()
+    explored = exploring.explore(*shops)
+    assert (explored.runs, explored.verdict) == (9, Verdict.VIOLATED)
+    assert all(shop.customers for shop in shops)
+    assert {finding.replays for finding in explored.findings if finding.token} == {(20, 20)}
