@@ -94,13 +94,15 @@ class ByHand(Hearing):
 class Stage:
     """A proxy with its gate, and the URL of a database behind it."""
 
-    server: PostgresServer
+    server: Any
     proxy: PostgresProxy
     gate: Any
 
     @property
     def dsn(self) -> str:
-        return self.server.dsn_through(self.proxy.port, DATABASE)
+        """The URL of the database, through the proxy."""
+        url: str = self.server.dsn_through(self.proxy.port, DATABASE)
+        return url
 
 
 @contextmanager
@@ -117,8 +119,8 @@ def a_server() -> Iterator[PostgresServer]:
 
 
 @asynccontextmanager
-async def stage(server: PostgresServer, mode: str = "", gate: SqlGate | None = None) -> AsyncIterator[Stage]:
-    """Put up a proxy; when its clients have gone nothing of them may be left."""
+async def stage(server: Any, mode: str = "", gate: SqlGate | None = None) -> AsyncIterator[Stage]:
+    """Put up a proxy before a real server or a fake one; when its clients have gone nothing may be left."""
     chosen = gate or {"": Hearing, "forwarding": lambda: None, "open": Hearing, "later": Later}[mode]()
     address = server.plain_address()
     assert address is not None
