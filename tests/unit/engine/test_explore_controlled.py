@@ -30,6 +30,7 @@ AGREE = "answers-agree"
 def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequels, "UNKNOWN_MS", 20.0)
     monkeypatch.setattr("deadheat.engine.run.WARM_QUIET_SECONDS", 0.001)
+    monkeypatch.setattr("deadheat.engine.conduct.conductor.NAMED_SECONDS_MAX", 0.2)
 
 
 class Sink:
