@@ -1,8 +1,9 @@
 """One HTTP connection to the simulator: bytes to requests, one after the other, and answers back.
 
 Requests of a connection are answered in order; the next is begun when the last one is answered.
-Everything is bounded: the head, the body, the requests that wait, and the time that a request may
-take to arrive. What is not HTTP, or too much, gets a Stripe-shaped 400 and the connection closes.
+Everything is bounded: the head, the body, the requests that wait, the time that a request may take to
+arrive, and the answers that a client does not read. What is not HTTP, or too much, gets a Stripe-shaped
+400 and the connection closes.
 A client that goes away does not stop its call: Stripe would not know either.
 """
 
@@ -25,6 +26,7 @@ BODY_MAX = 1 << 20
 HEAD_MAX = 1 << 16
 WAITING_MAX = 16
 ARRIVAL_SECONDS = 30.0
+LINGER_SECONDS = 2.0  # for a client to read the last answer, and to see that nobody listens any more
 
 
 class TooMuch(ValueError):
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[ApiRequest, bool]] = deque()
         self._busy = False
+        self._is_refused = False
         self._deadline: asyncio.TimerHandle | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._clear()
@@ -60,6 +63,7 @@ class Connection(asyncio.Protocol):
         """Note the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._connections.add(self)
+        self._start_clock(ARRIVAL_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection; a call in progress goes on."""
@@ -69,15 +73,29 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
 
     def close(self) -> None:
-        """Close without another word."""
+        """Close; what was answered still goes out for a while."""
+        self._stop_clock()
         if self._transport is not None:
             self._transport.close()
+            if self._transport.get_write_buffer_size():
+                self._start_clock(LINGER_SECONDS)
+
+    def pause_writing(self) -> None:
+        """Read no more requests from a client that does not read its answers."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Read on; whatever is not HTTP ends the connection."""
+        if self._is_refused:
+            return
         if self._deadline is None:
-            loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(ARRIVAL_SECONDS, self.close)
+            self._start_clock(ARRIVAL_SECONDS)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -127,6 +145,13 @@ class Connection(asyncio.Protocol):
         if self._head_size > HEAD_MAX:
             raise TooMuch(f"Request head too large: at most {HEAD_MAX} bytes are read.")
 
+    def _start_clock(self, seconds: float) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._abort)
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
     def _stop_clock(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -148,17 +173,22 @@ class Connection(asyncio.Protocol):
         self._busy = False
 
     def _refuse(self, message: str) -> None:
-        """Answer 400 if nothing else is being answered, and close."""
+        """Answer 400 and close when the client does; if something else is being answered, close at once.
+
+        A socket that is closed with bytes unread is reset, and the client might not see the answer.
+        """
         self._waiting.clear()
-        self._stop_clock()
-        if self._transport is None:
+        if self._busy or self._transport is None:
+            self.close()
             return
-        if not self._busy:
-            problem = Problem(status=400, message=message)
-            headers = {"content-type": "application/json"}
-            answer = ApiResponse(status=400, headers=headers, body=problem.body())
-            self._transport.write(_encoded(answer, keep_alive=False))
-        self._transport.close()
+        self._is_refused = True
+        problem = Problem(status=400, message=message)
+        headers = {"content-type": "application/json"}
+        answer = ApiResponse(status=400, headers=headers, body=problem.body())
+        self._transport.write(_encoded(answer, keep_alive=False))
+        self._transport.write_eof()
+        self._stop_clock()
+        self._start_clock(LINGER_SECONDS)
 
 
 def _encoded(answer: ApiResponse, *, keep_alive: bool) -> bytes:
