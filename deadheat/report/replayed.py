@@ -64,7 +64,9 @@ class Followed:
             self._switch(switch, hold.strand.name)
         if hold.kind == "park":
             who = plain(hold.strand.actor)
-            self._tell(f"{MARGIN} {who:<7} sql      {plain(hold.name.label)}: its write goes on")
+            self._tell(
+                f"{MARGIN} {who:<7} sql      {plain(hold.name.label.removeprefix('park '))}: its write goes on"
+            )
 
     def _switch(self, switch: Switch, strand: str) -> None:
         """Tell a choice that leaves the default, unless it has become the default meanwhile."""

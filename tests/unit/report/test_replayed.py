@@ -121,7 +121,7 @@ def test_two_that_go_together_and_parked_writes_are_told() -> None:
     followed = Followed(Sink(), Schedule(scenario="s", source="0" * 8, switches=switches), told.append)
     followed.released(a)
     followed.released(b)
-    followed.released(hold(strand("C1"), "insert jobs", "park"))
+    followed.released(hold(strand("C1"), "park insert jobs", "park"))
     assert told == [
         "      * A1 and B1 go together",
         "      C       sql      insert jobs: its write goes on",
