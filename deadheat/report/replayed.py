@@ -63,10 +63,8 @@ class Followed:
         if switch is not None and hold.name.key == switch.to[0]:
             self._switch(switch, hold.strand.name)
         if hold.kind == "park":
-            who = plain(hold.strand.actor)
-            self._tell(
-                f"{MARGIN} {who:<7} sql      {plain(hold.name.label.removeprefix('park '))}: its write goes on"
-            )
+            who, what = plain(hold.strand.actor), plain(hold.name.label.removeprefix("park "))
+            self._tell(f"{MARGIN} {who:<7} sql      {what}: its write goes on")
 
     def _switch(self, switch: Switch, strand: str) -> None:
         """Tell a choice that leaves the default, unless it has become the default meanwhile."""
