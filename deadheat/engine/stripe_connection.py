@@ -186,9 +186,15 @@ class Connection(asyncio.Protocol):
         headers = {"content-type": "application/json"}
         answer = ApiResponse(status=400, headers=headers, body=problem.body())
         self._transport.write(_encoded(answer, keep_alive=False))
-        self._transport.write_eof()
+        if self._transport.get_write_buffer_size():
+            self.close()
+            return
         self._stop_clock()
         self._start_clock(LINGER_SECONDS)
+        try:
+            self._transport.write_eof()
+        except OSError:  # it has gone, and nobody has read that yet
+            self._transport.abort()
 
 
 def _encoded(answer: ApiResponse, *, keep_alive: bool) -> bytes:

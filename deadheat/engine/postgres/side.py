@@ -107,7 +107,13 @@ class Side(asyncio.Protocol):
         for why in tuple(self._pauses):
             self.resume(why)
         self.write(last)
-        self._transport().write_eof()
+        if self._transport().get_write_buffer_size():
+            self.close()
+            return
+        try:
+            self._transport().write_eof()
+        except OSError:  # it has gone, and nobody has read that yet
+            self.abort()
         self._end_later()
 
     def abort(self) -> None:
