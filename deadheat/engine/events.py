@@ -81,9 +81,9 @@ class Finding:
 
     ``shown_in`` of ``runs`` says how often the strategy hit it. Barrage cannot be replayed: then there
     is no ``token``, and nothing of what follows it. ``replays`` is how many of how many replays showed
-    it again; ``without_yields`` the same with no yield points in the database, where the schedule has
-    some. ``actors`` and ``switches`` are those of the minimal schedule, ``removed`` counts what each
-    pass of the shrinker took away.
+    it again, and ``replays_diverged`` how many of them left the schedule; ``without_yields`` is the
+    same with no yield points in the database, where the schedule has some. ``actors`` and ``switches``
+    are those of the minimal schedule, ``removed`` counts what each pass of the shrinker took away.
     """
 
     scenario: str
@@ -98,6 +98,7 @@ class Finding:
     schedule: Schedule | None = None
     token: str | None = None
     replays: tuple[int, int] | None = None
+    replays_diverged: int = 0
     without_yields: tuple[int, int] | None = None
     actors: int | None = None
     switches: int | None = None

@@ -262,10 +262,12 @@ class Explorer:
             return
         seen.repeated += 1
         diverged = seen.diverged
-        ran, _ = await self._run(deployment, seen, Replay(schedule), schedule)
+        ran, judgement = await self._run(deployment, seen, Replay(schedule), schedule)
         seen.diverged = diverged  # counted as a difference, not as a replay that went astray
         if ran.diverged is not None:
             seen.differing.append(ran.diverged)
+        elif judgement is not None and judgement.violations:
+            seen.differing.append("the same steps were clean once and violated an invariant once")
 
     async def _remembered(self, seen: Seen) -> None:
         """Try what failed last time; what passes now is forgotten."""
@@ -304,8 +306,9 @@ class Explorer:
         minimal = await minimize(found, tries)
         if minimal is None:
             return
+        shown = {violation.invariant for violation in minimal.violations}
         for other in seen.unproven():
-            if other == invariant or minimal.shown[other] >= minimal.shown[invariant]:
+            if other in shown and minimal.shown[other] >= minimal.shown[invariant]:
                 first = seen.finding(other)
                 seen.findings[other] = self.memory.keep(minimal.finding(first, ""), seen.scenario)
 

@@ -62,6 +62,7 @@ class Minimal:
             schedule=self.schedule,
             token=token,
             replays=(self.shown[invariant], self.replays),
+            replays_diverged=self.diverged,
             without_yields=times,
             actors=acting(self.ran),
             switches=context_switches(self.ran.trace),

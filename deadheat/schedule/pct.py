@@ -6,12 +6,14 @@ moves; at d - 1 drawn of k choices the actor about to move falls below all other
 (one that d - 1 preemptions at the right moments bring about) shows with a probability of at least
 1 / (n * k^(d-1)) a run.
 
-Here d goes round 1, 2, 3, 4 with the run's number, and k is the mean number of choices of this
+Here d goes round 1, 2, 3, 4, run by run, and k is the mean number of choices of this
 strategy's earlier runs: lengths of serial runs are too short, since they wait and retry less. So a
-run's choices are the same for the same seed, number *and* lengths of the runs before it.
+run's choices are the same for the same seed, number *and* runs before it.
 
-Several deliveries of one actor can be in the air at once. Each has a priority within its actor, and
-falls there too.
+What has a priority is what can be in the air beside others: an actor, or each delivery by itself.
+
+Every second round of depths the moments are drawn among the choices in which the one on top is about
+to write. A check-then-act bug wants its preemption just there, and these are a small part of all k.
 """
 
 from __future__ import annotations
@@ -38,9 +40,13 @@ class PCT:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random = random.Random(seed)
+        self._begun = 0
         self._runs = 0
         self._choices_total = 0
         self._choices = 0
+        self._writes_total = 0
+        self._writes = 0
+        self._at_writes = False
         self._falls: dict[int, float] = {}
         self._priorities: dict[str, float] = {}
 
@@ -49,11 +55,15 @@ class PCT:
         if self._choices:
             self._runs += 1
             self._choices_total += self._choices
-        mean = self._choices_total / self._runs if self._runs else CHOICES_GUESSED
+            self._writes_total += self._writes
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
-        self._choices = 0
+        self._at_writes = self._begun // DEPTH_MAX % 2 == 1
+        total = self._writes_total if self._at_writes else self._choices_total
+        mean = total / self._runs if self._runs else CHOICES_GUESSED
+        self._choices = self._writes = 0
         self._priorities = {}
-        depth = 1 + (run - 1) % DEPTH_MAX
+        depth = 1 + self._begun % DEPTH_MAX
+        self._begun += 1
         moments = range(1, max(round(mean), depth) + 1)
         # Drawn without order, so that the one who falls later may still be above the earlier one.
         fallen = self._random.sample(moments, depth - 1)
@@ -61,19 +71,23 @@ class PCT:
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Give the first held step of the highest priority; at a moment of change, let it fall first."""
-        self._choices += 1
         for step in held:
-            for one in (step.actor, step.name.strand):
-                if one not in self._priorities:
-                    self._priorities[one] = self._random.random()
+            self._priorities.setdefault(unit_of(step), self._random.random())
         top = self._top(held)
-        if self._choices in self._falls:
-            self._priorities[held[top].actor] = self._falls[self._choices]
-            self._priorities[held[top].name.strand] = self._falls[self._choices]
+        self._choices += 1
+        self._writes += bool(held[top].writes)
+        moment = self._writes if self._at_writes else self._choices
+        if moment in self._falls and (held[top].writes or not self._at_writes):
+            self._priorities[unit_of(held[top])] = self._falls.pop(moment)
             top = self._top(held)
         return (top,)
 
     def _top(self, held: Sequence[Held]) -> int:
-        """Give the index of the step that goes next; the first of a strand's."""
-        ranks = [(self._priorities[s.actor], self._priorities[s.name.strand]) for s in held]
+        """Give the index of the step that goes next; the first of its unit's."""
+        ranks = [self._priorities[unit_of(step)] for step in held]
         return ranks.index(max(ranks))
+
+
+def unit_of(step: Held) -> str:
+    """Give what a step has its priority by: its delivery, else its actor."""
+    return step.name.strand if "/" in step.name.strand else step.actor

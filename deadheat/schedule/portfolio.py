@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from deadheat.schedule.strategy import Strategy
 
-STRATEGIES = ("serial", "random-walk", "pct", "overlap", "yield", "barrage")
+STRATEGIES = ("serial", "random-walk", "pct", "yield", "overlap", "barrage")
 
 # In the order in which they run, each with its share of what serial's one run leaves.
 PORTFOLIO: tuple[tuple[str, float], ...] = (
     ("serial", 0.0),
     ("random-walk", 0.5),
-    ("pct", 0.125),
-    ("overlap", 0.125),
-    ("yield", 0.125),
-    ("barrage", 0.125),
+    ("pct", 0.1875),
+    ("yield", 0.1875),
+    ("overlap", 0.0625),
+    ("barrage", 0.0625),
 )
 # Who gets a run first when there are fewer runs than strategies.
 _FIRST = ("serial", "random-walk", "barrage", "pct", "yield", "overlap")
@@ -54,24 +54,22 @@ def shares(schedules: int, strategies: Sequence[str]) -> dict[str, int]:
     """Split a budget of runs among strategies, to the last run.
 
     Each has one run as long as there are enough. Beyond that serial has no second one unless it is
-    alone, the random walk half of the rest, the others equal parts of what is left; what does not
-    divide goes to the random walk, or without one to the first of the others.
+    alone, and the others have what `PORTFOLIO` gives them, in proportion; what does not divide goes to
+    the random walk, or without one to the first of the others.
 
     >>> shares(101, ["serial", "random-walk", "pct", "barrage"])
-    {'serial': 1, 'random-walk': 50, 'pct': 25, 'barrage': 25}
+    {'serial': 1, 'random-walk': 67, 'pct': 25, 'barrage': 8}
     """
     given = dict.fromkeys(strategies, 0)
     first = sorted(given, key=_FIRST.index)
     for name in first[:schedules]:
         given[name] = 1
-    left = schedules - sum(given.values())
-    if left <= 0 or not given:
+    if schedules <= len(given) or not given:
         return given
-    others = [name for name in first if name not in ("serial", "random-walk")]
+    weights = {name: weight for name, weight in PORTFOLIO if name in given and weight}
     rest = schedules - given.get("serial", 0)
-    if others:
-        part = (rest // 2 if "random-walk" in given else rest) // len(others)
-        given |= dict.fromkeys(others, max(1, part))
-    takes_the_remainder = next(name for name in ("random-walk", *others, "serial") if name in given)
+    for name, weight in weights.items():
+        given[name] = max(1, int(rest * weight / sum(weights.values())))
+    takes_the_remainder = next(name for name in ("random-walk", *first) if name in (weights or given))
     given[takes_the_remainder] += schedules - sum(given.values())
     return given

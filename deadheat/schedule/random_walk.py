@@ -1,4 +1,9 @@
-"""Random walk: at every choice any actor that can move may. The best sampler of short programs."""
+"""Random walk: at every choice any actor that can move may. The best sampler of short programs.
+
+Every second run or so has inertia: whoever moved last goes on with a probability that is drawn for the run,
+from one half up. A window that somebody must stay in while another does ten steps is out of reach of
+a walk that turns at every one of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,9 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 
+INERTIAS = (0.5, 0.75, 0.9, 0.95)
+
+
 class RandomWalk:
     """Draws an actor, then one of its held steps, each as likely as the next."""
 
@@ -21,14 +29,24 @@ class RandomWalk:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random = random.Random(seed)
+        self._inertia = 0.0
+        self._last: str | None = None
 
     def begin(self, run: int) -> None:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
+        self._inertia = self._random.choice(INERTIAS) if self._random.random() < 0.5 else 0.0
+        self._last = None
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Draw one step."""
-        return (walk(self._random, held),)
+        chosen = None
+        if self._inertia and self._random.random() < self._inertia:
+            chosen = next((i for i, step in enumerate(held) if step.name.strand == self._last), None)
+        if chosen is None:
+            chosen = walk(self._random, held)
+        self._last = held[chosen].name.strand
+        return (chosen,)
 
 
 def walk(draws: random.Random, held: Sequence[Held]) -> int:

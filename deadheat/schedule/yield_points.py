@@ -3,6 +3,8 @@
 A database that we provisioned holds a write between its snapshot and its effect; that moment is a
 held step of kind ``park`` like any other, so that a check-then-insert inside one function can be
 split. Each park costs about 2 ms, hence a strategy of its own instead of all of them.
+
+Who stands there usually stays while others can move: two must have looked before one of them writes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 
+PARK = "park"
+STAYS = 0.8  # the probability that only those who do not stand before a write are drawn from
+
+
 class Yield:
-    """Draws as the random walk does, from more steps."""
+    """Draws as the random walk does, mostly from the steps that are no parks."""
 
     name = "yield"
     controlled = True
@@ -35,4 +41,7 @@ class Yield:
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Draw one step."""
+        moving = [index for index, step in enumerate(held) if step.kind != PARK]
+        if moving and self._random.random() < STAYS:
+            return (moving[walk(self._random, [held[index] for index in moving])],)
         return (walk(self._random, held),)

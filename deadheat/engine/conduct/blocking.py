@@ -37,7 +37,7 @@ class Blocking:
             if self._prepared is None:
                 self._prepared = await self._connection.prepare(_BLOCKERS)
             rows = await self._prepared.fetch(list(pids))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise DatabaseLost(f"the database went away: {error}") from error
         return {row["pid"]: frozenset(row["by"]) for row in rows}
 

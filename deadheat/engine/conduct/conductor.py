@@ -87,7 +87,7 @@ class Conductor:
         """Hear that a request of a strand went out."""
         self.between -= {strand.actor, strand.name}
         strand.is_open = True
-        self.moved(strand, label)
+        self.moved(strand, label, learn=False)  # what we do next is no work of the target's
 
     def answered(self, strand: Strand, *, to_be_continued: bool = True) -> None:
         """Hear that a strand's request is answered; its actor is in our hands until it holds again."""

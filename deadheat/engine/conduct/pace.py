@@ -99,6 +99,7 @@ class Pace:
             return
         pids = self.sql.pids_under_way()
         if not pids:
+            self.foreign_since.clear()
             return
         blockers = await self.blocking.of(pids)
         foreign = await self.sql.sort_out(blockers)

@@ -17,18 +17,27 @@ from deadheat.history import Plane, StepKind
 from deadheat.pgwire import Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from deadheat.engine.conduct.conductor import Conductor
     from deadheat.engine.conduct.strands import Hold, Strand
     from deadheat.engine.postgres.parking import Parking
     from deadheat.engine.postgres.proxy import ControlledConnection, PostgresProxy
     from deadheat.history import Recorder
-    from deadheat.pgwire import Flight, Result
+    from deadheat.pgwire import Described, Flight, Result
 
 PARKS_MAX = 3  # of one flight: a statement that writes more rows is let through after that
 VALUE_CHARS_MAX = 120
 STATEMENT_CHARS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A flight that went to the server. ``noted`` is False for one that is no step (BEGIN)."""
+
+    strand: Strand
+    label: str
+    noted: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -37,9 +46,7 @@ class _Line:
 
     connection: ControlledConnection
     bound: Strand | None = None  # whose transaction is open
-    strand: Strand | None = None  # whose flight is under way
-    label: str = ""
-    passing: bool = False
+    sent: dict[int, _Sent] = field(default_factory=dict)  # flights under way, by identity
     hold: Hold | None = None
     sent_at: float = 0.0
     polls: int = 0
@@ -49,9 +56,15 @@ class _Line:
     parks: int = 0
     behind: list[str] = field(default_factory=list)  # whom it has waited for
 
+    @property
+    def head(self) -> _Sent | None:
+        """The flight that the server is at."""
+        return next(iter(self.sent.values()), None)
+
     def due(self) -> float:
-        """Say when to ask about it next."""
-        return self.sent_at + sum(POLLS_MS[: self.polls + 1]) / 1000
+        """Say when to ask about it next: at growing distances, then at the last one over and over."""
+        beyond = max(0, self.polls + 1 - len(POLLS_MS))
+        return self.sent_at + (sum(POLLS_MS[: self.polls + 1]) + beyond * POLLS_MS[-1]) / 1000
 
 
 @dataclass(slots=True, eq=False)
@@ -73,12 +86,12 @@ class SqlPlane:
         strand, rung = self._attribute(line, flight)
         label = flight.label
         reads = frozenset().union(*(s.described.reads for s in flight.statements))
-        writes = frozenset().union(*(s.described.writes for s in flight.statements))
+        writes = frozenset().union(*(_writes(s.described) for s in flight.statements))
 
         def release() -> None:
             line.hold = None
             self._record(StepKind.FLIGHT, line, strand, label, rung, _carried(flight))
-            self._send(line, strand, label)
+            self._send(line, flight, strand)
             connection.release()
 
         before = len(strand.held)
@@ -91,43 +104,32 @@ class SqlPlane:
         line = self._line(connection)
         if not flight.statements:
             return
-        begins = any(statement.described.begins for statement in flight.statements)
-        if begins:
+        if any(statement.described.begins for statement in flight.statements):
             strand, _ = self._attribute(line, flight)
             line.bound = strand
-            self._send(line, strand, flight.label, passing=True)
-        else:
-            line.passing = True
+            self._send(line, flight, strand, noted=False)
 
     def answered(
         self, connection: ControlledConnection, flight: Flight, result: Result, *, held: bool
     ) -> None:
         """Note what came back; hold it where the flight had been blocked."""
         line = self._line(connection)
-        strand = line.strand
-        if strand is None:
-            line.passing = False
+        sent = line.sent.pop(id(flight), None)
+        if sent is None:
+            if held:  # of an earlier run, or a flight that passes behind one that was blocked
+                connection.release_result()
             return
-        if line.is_blocked or line.is_parked:
-            strand.blocked -= 1
-        else:
-            strand.executing -= 1
-        if line.hold is not None:  # it parked, and gave up waiting
-            self.conductor.withdraw([line.hold])
-            line.hold = None
-        line.strand, line.is_blocked, line.is_parked, line.parks = None, False, False, 0
-        was_passing, line.passing = line.passing, False
+        strand, behind = sent.strand, line.behind
+        self._leave(line, strand)
         self.conductor.pace.recheck = True
         if result.transaction in (Transaction.OPEN, Transaction.FAILED):
             line.bound = strand
-        elif result.transaction is Transaction.IDLE:
+        elif result.transaction is Transaction.IDLE and not line.sent:
             line.bound = None
-        behind, line.behind = line.behind, []
 
         def note() -> None:
-            if not was_passing:
-                data = _came_of(result, behind)
-                self._record(StepKind.RESULT, line, strand, line.label, None, data)
+            if sent.noted:
+                self._record(StepKind.RESULT, line, strand, sent.label, None, _came_of(result, behind))
 
         if not held:
             note()
@@ -140,19 +142,15 @@ class SqlPlane:
             connection.release_result()
             self.conductor.rested(strand)
 
-        self.conductor.hold(strand, "result", line.label, release)
-        line.hold = strand.held[-1] if strand.held else None
+        self._hold(line, strand, "result", sent.label, release)
 
     def closed(self, connection: ControlledConnection) -> None:
         """Forget a connection, and what was held of it."""
         line = self.lines.pop(connection, None)
         if line is None:
             return
-        if line.strand is not None:
-            if line.is_blocked or line.is_parked:
-                line.strand.blocked -= 1
-            else:
-                line.strand.executing -= 1
+        for sent in list(line.sent.values()):
+            self._leave(line, sent.strand)
         if line.hold is not None:
             self.conductor.withdraw([line.hold])
         self.conductor.pace.recheck = True
@@ -165,12 +163,13 @@ class SqlPlane:
         return [
             line.connection.pid
             for line in self.lines.values()
-            if line.strand is not None and line.connection.pid is not None
+            if line.sent and line.connection.pid is not None
         ]
 
     def next_poll(self) -> float:
         """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
-        working = [line.due() for line in self.lines.values() if line.strand and not line.is_blocked]
+        still = (line for line in self.lines.values() if not (line.is_blocked or line.is_parked))
+        working = [line.due() for line in still if line.sent]
         return min(working, default=time.perf_counter() + 1.0)
 
     def is_due(self) -> bool:
@@ -186,10 +185,10 @@ class SqlPlane:
         now = time.perf_counter()
         for pid, by in blockers.items():
             line = mine.get(pid)
-            if line is None or line.strand is None:
+            if line is None or not line.sent:
                 continue
-            if not line.is_blocked and line.due() <= now:
-                line.polls = min(line.polls + 1, 60)
+            if line.due() <= now:
+                line.polls += 1
             if parker is not None and parker in by:
                 if not line.leaves:
                     self._parked(line)
@@ -221,34 +220,56 @@ class SqlPlane:
         self.conductor.moved(found.strand, label, learn=found.certain)
         return found.strand, found.rung
 
-    def _send(self, line: _Line, strand: Strand, label: str, *, passing: bool = False) -> None:
-        line.strand, line.label, line.passing = strand, label, passing
-        line.sent_at, line.polls, line.behind = time.perf_counter(), 0, []
+    def _send(self, line: _Line, flight: Flight, strand: Strand, *, noted: bool = True) -> None:
+        if not line.sent:
+            line.sent_at, line.polls, line.behind = time.perf_counter(), 0, []
+        line.sent[id(flight)] = _Sent(strand, flight.label, noted)
         strand.executing += 1
 
+    def _leave(self, line: _Line, strand: Strand) -> None:
+        """Take a flight out of what is under way, however it stood."""
+        if line.is_blocked or line.is_parked:
+            strand.blocked -= 1
+        else:
+            strand.executing -= 1
+        if line.is_parked and line.hold is not None:  # it parked, and gave up waiting
+            self.conductor.withdraw([line.hold])
+            line.hold = None
+        line.is_blocked = line.is_parked = False
+        line.parks, line.polls, line.sent_at = 0, 0, time.perf_counter()
+
+    def _hold(self, line: _Line, strand: Strand, kind: str, label: str, release: Callable[[], None]) -> None:
+        before = len(strand.held)
+        self.conductor.hold(strand, kind, label, release)
+        if len(strand.held) > before:
+            line.hold = strand.held[-1]
+
     def _block(self, line: _Line, behind: list[_Line]) -> None:
-        names = [other.strand or other.bound for other in behind]
-        line.behind = sorted({s.name for s in names if s is not None} | set(line.behind))
-        if line.is_blocked or line.strand is None:
+        strands = [other.head.strand if other.head else other.bound for other in behind]
+        line.behind = sorted({s.name for s in strands if s is not None} | set(line.behind))
+        head = line.head
+        if line.is_blocked or line.is_parked or head is None:
             return
         line.is_blocked = True
         line.connection.hold_result = self.conductor.controls
-        line.strand.executing -= 1
-        line.strand.blocked += 1
+        head.strand.executing -= 1
+        head.strand.blocked += 1
 
     def _unblock(self, line: _Line) -> None:
-        assert line.strand is not None
+        head = line.head
+        assert head is not None  # it is blocked
         line.is_blocked, line.polls, line.sent_at = False, 0, time.perf_counter()
-        line.strand.executing += 1
-        line.strand.blocked -= 1
+        head.strand.executing += 1
+        head.strand.blocked -= 1
 
     def _parked(self, line: _Line) -> None:
         """Hold a backend that stands before a write, in the middle of its statement."""
-        strand, parking, pid = line.strand, self.parking, line.connection.pid
-        if line.is_parked or strand is None or parking is None or pid is None:
+        head, parking, pid = line.head, self.parking, line.connection.pid
+        if line.is_parked or head is None or parking is None or pid is None:
             return
         if line.is_blocked:
             self._unblock(line)
+        strand = head.strand
         line.is_parked = True
         line.parks += 1
         strand.executing -= 1
@@ -267,8 +288,7 @@ class SqlPlane:
             line.leaves = False
             self.conductor.wake()
 
-        self.conductor.hold(strand, "park", line.label, release)
-        line.hold = strand.held[-1] if strand.held else None
+        self._hold(line, strand, "park", head.label, release)
 
     def _record(
         self,
@@ -304,6 +324,11 @@ def _values(flight: Flight) -> Iterator[str]:
                 continue
         if not statement.parameters and "'" in statement.sql:
             yield from statement.sql.split("'")[1::2]
+
+
+def _writes(described: Described) -> frozenset[str]:
+    """Give what a statement writes; a function that it calls may write anything: its own name stands."""
+    return described.writes or (frozenset({described.label}) if described.verb == "call" else frozenset())
 
 
 def _carried(flight: Flight) -> dict[str, Any]:

@@ -4,6 +4,8 @@ One flight is not atomic just because it is one flight. In databases that we pro
 can get a trigger that sorts last and runs before each row is written: it takes and drops an advisory
 lock that carries the backend's own pid. A session of ours holds these locks, so the backend stands
 there, seen by the same question that finds blocked ones (`pg_blocking_pids`), until it is let through.
+There are two locks for each backend, taken in turn: while one is let go, the next row already waits
+for the other, so no row slips by.
 
 The triggers are there only while runs want them: `installed` puts them up and takes them down again.
 Source: PostgreSQL documentation, "Explicit Locking", "Advisory Locks"; "Overview of Trigger Behavior".
@@ -12,7 +14,7 @@ Source: PostgreSQL documentation, "Explicit Locking", "Advisory Locks"; "Overvie
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -20,19 +22,28 @@ import asyncpg
 from deadheat.errors import DatabaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-TAG = 0x0DEAD4EA  # the first key of our advisory locks; the second is the backend's pid
+TAGS = (0x0DEAD4EA, 0x0DEAD4EB)  # the first keys of our advisory locks; the second is the backend's pid
 SCHEMA = "deadheat_parking"
 TRIGGER = "zzzz_deadheat_park"
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 _UP = f"""
     create schema {SCHEMA};
     grant usage on schema {SCHEMA} to public;
     create function {SCHEMA}.park() returns trigger language plpgsql as $park$
+    declare turn int := coalesce(nullif(current_setting('deadheat.turn', true), ''), '0')::int;
     begin
-        perform pg_advisory_lock({TAG}, pg_backend_pid());
-        perform pg_advisory_unlock({TAG}, pg_backend_pid());
+        perform set_config('deadheat.turn', (1 - turn)::text, false);
+        perform pg_advisory_lock({TAGS[0]} + turn, pg_backend_pid());
+        perform pg_advisory_unlock({TAGS[0]} + turn, pg_backend_pid());
         return case when tg_op = 'DELETE' then old else new end;
     end $park$;
     do $up$
@@ -50,10 +61,29 @@ _UP = f"""
     end $up$;
 """
 _DOWN = f"drop schema if exists {SCHEMA} cascade"
+_HOLD = f"select pg_advisory_lock({TAGS[0]}, $1::int), pg_advisory_lock({TAGS[1]}, $1::int)"
+_LET_GO = f"select pg_advisory_unlock({TAGS[0]}, $1::int), pg_advisory_unlock({TAGS[1]}, $1::int)"
+# Let go the one that the backend waits for, whichever turn it is.
+_LET_THROUGH = f"""
+    select classid::int8::int as tag, pg_advisory_unlock(classid::int8::int, $1::int)
+    from pg_locks where pid = $1::int and locktype = 'advisory' and not granted
+        and classid::int8 in ({TAGS[0]}, {TAGS[1]})
+"""
+
+
+@contextmanager
+def _while_it_stands() -> Iterator[None]:
+    try:
+        yield
+    except LOST as error:
+        raise DatabaseLost(f"the database went away: {error}") from error
 
 
 class Parking:
-    """Holds backends of one database at their writes. Two connections of its own: one that holds."""
+    """Holds backends of one database at their writes. Two connections of its own: one that holds.
+
+    ``failure`` is the first error while backends were let through.
+    """
 
     def __init__(self, holder: Any, builder: Any) -> None:
         self._holder = holder
@@ -66,18 +96,18 @@ class Parking:
     @asynccontextmanager
     async def installed(self) -> AsyncIterator[None]:
         """Put the triggers up for as long as the block lasts; DatabaseLost when that cannot be done."""
-        try:
+        with _while_it_stands():
             await self._builder.execute(_UP)
-            try:
-                yield
-            finally:
+        try:
+            yield
+        finally:
+            with _while_it_stands():
                 await self._builder.execute(_DOWN)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
-            raise DatabaseLost(f"the database went away: {error}") from error
 
     @asynccontextmanager
     async def holding(self, pids: Iterable[int]) -> AsyncIterator[Parking]:
         """Hold these backends at each write for as long as the block lasts; they may grow by `hold`."""
+        self.failure = None
         for pid in pids:
             await self.hold(pid)
         worker = asyncio.create_task(self._work())
@@ -88,14 +118,16 @@ class Parking:
             await asyncio.gather(worker, return_exceptions=True)
             while not self._turns.empty():
                 self._turns.get_nowait()
-            await self._holder.execute("select pg_advisory_unlock_all()")
+            with _while_it_stands():
+                await self._holder.execute("select pg_advisory_unlock_all()")
             self._held.clear()
 
     async def hold(self, pid: int) -> None:
         """Hold one more backend from its next write on."""
         if pid not in self._held:
             self._held.add(pid)
-            await self._holder.execute(f"select pg_advisory_lock({TAG}, {pid})")
+            with _while_it_stands():
+                await self._holder.execute(_HOLD.replace("$1", str(pid)))
 
     def let_through(self, pid: int, passed: Callable[[], None], *, for_good: bool = False) -> None:
         """Let a parked backend write, and say when it has ``passed``.
@@ -108,9 +140,17 @@ class Parking:
         """Drop and take the locks that were asked for, one after the other."""
         while True:
             pid, passed, for_good = await self._turns.get()
-            await self._holder.execute(f"select pg_advisory_unlock({TAG}, {pid})")
-            # Whoever waits has it now, and drops it at once; we are next in its queue.
-            self._held.discard(pid)
-            if not for_good:
-                await self.hold(pid)
+            try:
+                await self._let_through(pid, for_good)
+            except (asyncpg.PostgresError, *LOST) as error:
+                self.failure = self.failure or error
             passed()
+
+    async def _let_through(self, pid: int, for_good: bool) -> None:
+        if for_good:
+            self._held.discard(pid)
+            await self._holder.execute(_LET_GO.replace("$1", str(pid)))
+            return
+        row = await self._holder.fetchrow(_LET_THROUGH.replace("$1", str(pid)))
+        if row is not None:  # whoever waited has it, and drops it at once: we are next in its queue
+            await self._holder.execute(f"select pg_advisory_lock({row['tag']}, {pid})")
