@@ -133,8 +133,10 @@ class Coverage:
 class Exploration:
     """An exploration that is over: many runs of one scenario. It is also the event that says so.
 
-    ``strategies`` maps a strategy to its runs, ``invariants`` an id to runs checked and runs violated,
-    ``not_checked`` an id to the reason. ``skipped`` names the operations that the target lacks;
+    ``proving`` counts the runs beside ``runs`` that made findings minimal, replayed them, or were made
+    to see whether a schedule is the same twice. ``strategies`` maps a strategy to its runs,
+    ``invariants`` an id to runs checked and runs violated, ``not_checked`` an id to the reason.
+    ``skipped`` names the operations that the target lacks;
     nothing was run then.
     """
 
@@ -142,6 +144,7 @@ class Exploration:
     verdict: Verdict
     strategies: Mapping[str, int] = field(default_factory=dict)
     runs: int = 0
+    proving: int = 0
     inconclusive: int = 0
     elapsed_s: float = 0.0
     findings: tuple[Finding, ...] = ()

@@ -262,6 +262,7 @@ class Explorer:
             return
         seen.repeated += 1
         diverged = seen.diverged
+        seen.proving += 1
         ran, judgement = await self._run(deployment, seen, Replay(schedule), schedule)
         seen.diverged = diverged  # counted as a difference, not as a replay that went astray
         if ran.diverged is not None:
@@ -301,6 +302,7 @@ class Explorer:
 
         async def tries(schedule: Schedule, replay: Replay) -> tuple[Ran, Judgement | None]:
             self.emit(Minimizing(scenario=seen.scenario.name, invariant=invariant, runs=next(runs)))
+            seen.proving += 1
             return await self._run(deployment, seen, replay, schedule)
 
         minimal = await minimize(found, tries)

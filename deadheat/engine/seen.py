@@ -40,6 +40,7 @@ class Seen:
     scenario: Scenario
     runs: Counter[str] = field(default_factory=Counter)
     verdict: Verdict = Verdict.CLEAN
+    proving: int = 0
     inconclusive: int = 0
     in_a_row: int = 0
     diverged: int = 0
@@ -156,6 +157,7 @@ class Seen:
             verdict=self.verdict,
             strategies=dict(self.runs),
             runs=sum(self.runs.values()),
+            proving=self.proving,
             inconclusive=self.inconclusive,
             elapsed_s=elapsed_s,
             findings=tuple(self.findings.get(i) or self.finding(i) for i in sorted(self.best)),

@@ -51,10 +51,13 @@ def _verdict_line(finished: SuiteFinished) -> str:
     for exploration in finished.scenarios:
         strategies.update(exploration.strategies)
     drawn = f" ({strategies_of(strategies)})" if strategies else ""
-    rate = f", {finished.runs / finished.elapsed_s:.1f} runs/s" if finished.elapsed_s > 0 else ""
+    proving = sum(exploration.proving for exploration in finished.scenarios)
+    made = finished.runs + proving
+    rate = f", {made / finished.elapsed_s:.1f} runs/s" if finished.elapsed_s > 0 else ""
+    more = f" and {proving} to prove it" if proving else ""
     return (
         f"{word}: {_many(len(finished.scenarios), 'scenario')}{': ' + of if of else ''}; "
-        f"{_many(finished.runs, 'run')}{drawn} in {finished.elapsed_s:.1f} s{rate}"
+        f"{_many(finished.runs, 'run')}{drawn}{more} in {finished.elapsed_s:.1f} s{rate}"
     )
 
 

@@ -138,7 +138,8 @@ class ConsoleReport:
 
     def _one(self, event: Exploration) -> None:
         word = verdict_word(event)
-        rate = f"{event.runs / event.elapsed_s:.1f}/s" if event.elapsed_s > 0 else ""
+        made = event.runs + event.proving
+        rate = f"{made / event.elapsed_s:.1f}/s" if event.elapsed_s > 0 else ""
         line = Text(f"{plain(event.scenario):<{self._names_chars}}  ")
         line.append(f"{word:<12}", style=STYLES[word])
         line.append(f" {event.runs:>5} runs {rate:>9}  {', '.join(map(plain, violated_in(event)))}".rstrip())

@@ -65,6 +65,7 @@ def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
     word = str(finished.verdict)
     if finished.interrupted and finished.verdict is not Verdict.VIOLATED:
         word = "interrupted"
+    made = finished.runs + sum(exploration.proving for exploration in finished.scenarios)
     return {
         "verdict": word,
         "seed": started.seed,
@@ -72,7 +73,7 @@ def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
         "stripe_mock": finished.stripe_mock or started.stripe_mock,
         "elapsed_s": round(finished.elapsed_s, 3),
         "runs": finished.runs,
-        "runs_per_s": round(finished.runs / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,
+        "runs_per_s": round(made / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,
         "not_checked": not_checked(finished.not_checked, finished.invariants),
         "scenarios": [_scenario(exploration) for exploration in finished.scenarios],
         "invariants": {
@@ -87,6 +88,7 @@ def _scenario(exploration: Exploration) -> dict[str, Any]:
         "name": exploration.scenario,
         "strategy": "+".join(exploration.strategies),
         "runs": exploration.runs,
+        "proving_runs": exploration.proving,
         "inconclusive": exploration.inconclusive,
         "diverged": exploration.coverage.diverged,
         "verdict": verdict_word(exploration),

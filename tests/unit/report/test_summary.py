@@ -90,6 +90,7 @@ def scenario(name: str, verdict: str, sampled: int, **more: Any) -> dict[str, An
         "name": name,
         "strategy": "serial+barrage",
         "runs": 25,
+        "proving_runs": 0,
         "inconclusive": 0,
         "diverged": 0,
         "verdict": verdict,
