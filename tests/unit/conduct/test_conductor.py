@@ -353,9 +353,6 @@ async def test_after_an_answer_more_is_waited_for_until_it_is_known_that_nothing
     assert lives == [True] * sequels.SEEN_ENOUGH + [False]
 
 
-@pytest.mark.xfail(
-    reason="the next call of an operation is learned as work after the answer to the one before"
-)
 def test_the_next_call_of_an_operation_is_no_work_after_its_answer() -> None:
     people = People()
     strand = people.strand("A1", people.ada)

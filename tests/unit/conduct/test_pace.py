@@ -207,7 +207,6 @@ async def test_a_stranger_that_lets_go_in_time_is_none() -> None:
     )
 
 
-@pytest.mark.xfail(reason="where nothing is under way any more, strangers are not forgotten")
 @played
 async def test_a_stranger_that_let_go_has_its_time_anew() -> None:
     row = Row()
@@ -286,15 +285,11 @@ async def until_quiet(row: Row) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="63 ms after its release a statement is due at all times: it is asked about in a loop"
-)
 def test_a_slow_statement_is_asked_about_now_and_then() -> None:
     assert asyncio.run(slow(Row())) < 30
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a parked backend is always due, and has Postgres asked in a loop")
 def test_beside_a_parked_one_too() -> None:
     assert asyncio.run(slow(Row(), park=True)) < 30
 

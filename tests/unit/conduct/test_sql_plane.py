@@ -352,7 +352,6 @@ def test_one_that_closes_in_its_transaction_binds_nobody_after_it(house: House) 
     assert house.b.held
 
 
-@pytest.mark.xfail(reason="a BEGIN that is sent on behind a flight under way takes that flight's place")
 def test_a_begin_behind_a_flight_under_way_leaves_nothing_behind(house: House) -> None:
     house.sent(house.one, INSERT, house.people.ada.id)
     house.one.send("begin")
@@ -361,7 +360,6 @@ def test_a_begin_behind_a_flight_under_way_leaves_nothing_behind(house: House) -
     assert house.nothing_left()
 
 
-@pytest.mark.xfail(reason="what passes behind a flight under way marks that flight as passing")
 def test_what_passes_behind_a_flight_under_way_does_not_hide_its_result(house: House) -> None:
     house.sent(house.one, INSERT, house.people.ada.id)
     house.one.send("show timezone")

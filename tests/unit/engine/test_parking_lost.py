@@ -32,24 +32,15 @@ def named(error: Exception) -> str:
     return type(error).__name__
 
 
-def unhandled(error: Exception) -> Any:
-    return pytest.param(
-        error, marks=pytest.mark.xfail(reason=f"{type(error).__name__} passes for an error of our own")
-    )
-
-
 CLOSED = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 CLOSED_BEFORE = asyncpg.InterfaceError("connection is closed")
 RESET = ConnectionResetError(104, "Connection reset by peer")
 SHUT_DOWN = asyncpg.AdminShutdownError("terminating connection due to administrator command")
 IN_BETWEEN = asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+LOST = pytest.mark.parametrize("error", [CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, IN_BETWEEN], ids=named)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [CLOSED, CLOSED_BEFORE, RESET, unhandled(SHUT_DOWN), unhandled(IN_BETWEEN)],
-    ids=named,
-)
+@LOST
 def test_while_triggers_are_put_up(error: Exception) -> None:
     async def put_up() -> None:
         async with Parking(Lost(error), Lost(error)).installed():
@@ -59,11 +50,7 @@ def test_while_triggers_are_put_up(error: Exception) -> None:
         asyncio.run(put_up())
 
 
-@pytest.mark.parametrize(
-    "error",
-    [unhandled(error) for error in (CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, IN_BETWEEN)],
-    ids=named,
-)
+@LOST
 def test_while_a_backend_is_held(error: Exception) -> None:
     async def hold() -> None:
         async with Parking(Lost(error), Lost(error)).holding([7]):
@@ -73,11 +60,7 @@ def test_while_a_backend_is_held(error: Exception) -> None:
         asyncio.run(hold())
 
 
-@pytest.mark.parametrize(
-    "error",
-    [CLOSED, CLOSED_BEFORE, RESET, SHUT_DOWN, unhandled(IN_BETWEEN)],
-    ids=named,
-)
+@LOST
 def test_while_asking_who_waits_for_whom(error: Exception) -> None:
     with pytest.raises(DatabaseLost, match="the database went away"):
         asyncio.run(Blocking(Lost(error)).of([7]))
