@@ -11,7 +11,7 @@ export PYTHONNOUSERSITE = 1
 export PIP_USER = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help race soak test lint clean environment environment-dev environment-soak stripe-mock
+.PHONY: help race soak test lint fuzz bench clean environment environment-dev environment-soak stripe-mock
 
 # stripe-mock, where `make` put it there and the user named none.
 WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK+set}" ]; then \
@@ -27,6 +27,8 @@ help:
 	@echo '             as above, and ARGS="…" is passed on to `deadheat soak`'
 	@echo 'make test    lint, types, layering and every test; ARGS="…" is passed on to pytest'
 	@echo 'make lint    only what the code base says of itself: lint, types, layering, house rules'
+	@echo 'make fuzz    hostile bytes on every port, a million inputs or 20 minutes; ARGS="--minutes 5"'
+	@echo 'make bench   what the proxy and the control of runs cost, side by side; see docs/benchmarks.md'
 	@echo 'make clean   remove .venv, .tools and caches; what runs found, in .deadheat, stays'
 
 race: environment stripe-mock
@@ -40,6 +42,13 @@ test: environment-dev stripe-mock
 
 lint: environment-dev
 	@exec .venv/bin/python -m pytest --quiet tests/house $(ARGS)
+
+fuzz: environment-dev
+	@exec .venv/bin/python tests/integration/fuzz.py $(ARGS)
+
+bench: environment-dev
+	@.venv/bin/python tests/benchmarks/bench_proxy.py
+	@exec .venv/bin/python tests/benchmarks/bench_conductor.py
 
 environment:
 	@sh .ci/environment
