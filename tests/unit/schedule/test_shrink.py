@@ -241,8 +241,7 @@ class TestSearch:
             return operation
 
         toy = Toy(actors={"A": (arrive("a"),), "B": (arrive("b"),)}, violated=lambda shared: len(shared) > 1)
-        start = failing(toy, RandomWalk(1))
-        assert start.switches > 5
+        start = next(o for n in range(9) if (o := failing(toy, RandomWalk(n))).switches > 5)
         result, tried = shrunk(toy, start)
         assert result.best.schedule.switches == ()
         # Without A, without B, without a switch.

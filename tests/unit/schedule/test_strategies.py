@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
-from math import sqrt
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from toy_world import (
     LOCKED,
     ONE_STATEMENT,
@@ -21,13 +18,15 @@ from toy_world import (
     Move,
     Shared,
     Toy,
+    about,
+    found,
+    held,
     play,
     steps,
+    two_customers,
 )
 
 from deadheat.schedule import (
-    PCT,
-    PORTFOLIO,
     STRATEGIES,
     Barrage,
     Held,
@@ -36,10 +35,11 @@ from deadheat.schedule import (
     Serial,
     StepName,
     Strategy,
+    Yield,
     default_choice,
     make_strategy,
-    shares,
 )
+from deadheat.schedule.random_walk import INERTIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,21 +51,6 @@ def controlled(name: str, seed: int) -> Strategy:
     strategy = make_strategy(name, seed)
     assert not isinstance(strategy, Barrage)
     return strategy
-
-
-def found(toy: Toy, strategy: Strategy, runs: range) -> int:
-    """Count the runs of a toy in which its invariant is violated."""
-    return sum(play(toy, strategy, run).violated for run in runs)
-
-
-def about(probability: float, runs: int) -> tuple[float, float]:
-    """Give the bounds of a count: its mean, five standard deviations down and up."""
-    spread = 5 * sqrt(runs * probability * (1 - probability))
-    return runs * probability - spread, runs * probability + spread
-
-
-def held(*strands: str, kind: str = "flight") -> tuple[Held, ...]:
-    return tuple(Held(name=StepName(strand, "flight"), actor=strand[0], kind=kind) for strand in strands)
 
 
 class TestDefault:
@@ -108,9 +93,13 @@ class TestSeeds:
 
     @pytest.mark.parametrize("name", ["random-walk", "overlap", "yield", "pct"])
     def test_runs_and_seeds_differ(self, name: str) -> None:
-        runs = {play(SIGN_UPS, controlled(name, 7), run).order for run in range(1, 30)}
-        seeds = {play(SIGN_UPS, controlled(name, seed), 4).order for seed in range(30)}
-        assert min(len(runs), len(seeds)) >= 5
+        orders = [
+            [play(SIGN_UPS, made, run).order for run in range(1, 5)]
+            for made in [controlled(name, seed) for seed in range(30)]
+        ]
+        made = controlled(name, 7)
+        assert len({play(SIGN_UPS, made, run).order for run in range(1, 30)}) >= 5
+        assert len({order for *_, order in orders}) >= 5
 
     def test_what_each_says_of_itself(self) -> None:
         said = {
@@ -122,12 +111,49 @@ class TestSeeds:
         assert [make_strategy(name, 0).name for name in STRATEGIES] == list(STRATEGIES)
 
 
+# How likely a run of the random walk turns to the other of two actors at a choice: even odds in every
+# second run or so, elsewhere what its inertia leaves of them.
+TURNS = ((1 / 2, 1 / 2), *((1 / 2 / len(INERTIAS), (1 - inertia) / 2) for inertia in INERTIAS))
+
+
 class TestRandomWalk:
     def test_it_finds_a_check_then_act(self) -> None:
-        # Two sign-ups of four steps violate unless one inserts before the other selects: a walk on a
-        # grid with even odds does so in 1 - 2 * (1/2^4 + 4/2^5) = 5/8 of runs.
-        low, high = about(5 / 8, 400)
+        # Two sign-ups of four steps violate unless one inserts before the other selects. At odds t to
+        # turn, one does four steps first in (1-t)^3 / 2, or with one of the other's before that in
+        # t (1-t)^3 / 2 + 3 t^2 (1-t)^2 / 2; so it violates in 1 - (1-t)^2 (1 + 2 t^2): 5/8 of the runs
+        # without inertia, 0.37, 0.21, 0.09 and 0.05 of those with it, and 0.40 of all.
+        probability = sum(part * (1 - (1 - turn) ** 2 * (1 + 2 * turn**2)) for part, turn in TURNS)
+        assert round(probability, 2) == 0.40
+        low, high = about(probability, 400)
         assert low < found(SIGN_UPS, RandomWalk(1), range(1, 401)) < high
+
+    def test_half_of_its_runs_turn_at_every_choice_and_half_go_on(self) -> None:
+        # Of 300 choices about 150 turn without inertia, and 75 or fewer with it: five deviations apart.
+        # An eighth of the runs has the least inertia; 38 to 8 turns are those of the others.
+        walk, offered = RandomWalk(1), held("A1", "B1")
+        turned: Counter[str] = Counter()
+        for run in range(1, 257):
+            walk.begin(run)
+            chosen = [walk.choose(offered) for _ in range(300)]
+            turns = sum(one != other for one, other in pairwise(chosen))
+            turned["even" if turns > 112 else "least" if turns > 56 else "more"] += 1
+        for kind, part in (("even", 1 / 2), ("least", 1 / 8), ("more", 3 / 8)):
+            low, high = about(part, 256)
+            assert low < turned[kind] < high
+
+    def test_whoever_moved_last_goes_on_only_where_it_can(self) -> None:
+        # The last one is a strand: A2 is no more than anybody else to who has moved A1.
+        walk = RandomWalk(1)
+        turned = Counter(self._after_a1(walk, run) for run in range(1, 401))
+        low, high = about(1 / 2, 400)
+        assert low < turned["A2"] < high
+        assert turned["A2"] + turned["B1"] == 400
+
+    def _after_a1(self, walk: RandomWalk, run: int) -> str:
+        walk.begin(run)
+        walk.choose(held("A1"))
+        offered = held("A2", "B1")
+        return offered[walk.choose(offered)[0]].name.strand
 
     def test_it_finds_nothing_behind_a_lock(self) -> None:
         assert found(LOCKED, RandomWalk(1), range(1, 201)) == 0
@@ -143,69 +169,37 @@ class TestRandomWalk:
         assert all(low < drawn[index] < high for index in range(1, 10))
 
 
-def deep(before: int, after: int) -> Toy:
-    """Give a bug that needs all of B to run between two steps of A, each at its one moment."""
-
-    def a(shared: Shared) -> Iterator[Move]:
-        for _ in range(before):
-            yield Move(label="flight")
-            shared["a"] = shared.get("a", 0) + 1
-        shared["b then"] = shared.get("b", 0)
-        yield Move(label="flight")
-        shared["window"] = shared["b then"] == 0 and shared.get("b", 0) == before + after
-        for _ in range(after - 1):
-            yield Move(label="flight")
-
-    def b(shared: Shared) -> Iterator[Move]:
-        for _ in range(before + after):
-            yield Move(label="flight")
-            shared["b"] = shared.get("b", 0) + 1
-
-    return Toy(actors={"A": (a,), "B": (b,)}, violated=lambda shared: bool(shared.get("window")))
+def parked(shared: Shared) -> Iterator[Move]:
+    """Check and insert within a single flight that parks before the insert."""
+    yield Move(label="flight select claim()")
+    missing = not shared.get("customers")
+    yield Move(label="park select claim()", kind="park")
+    if missing:
+        shared["customers"] = shared.get("customers", 0) + 1
 
 
-class TestPCT:
-    """Its promise: a bug of depth d in n actors and k choices shows in 1 / (n * k^(d-1)) of runs."""
+class TestYield:
+    PARKED = Toy(actors={"A": (parked,), "B": (parked,)}, violated=two_customers)
 
-    TOY = deep(6, 6)
-    OF_DEPTH_2 = range(2, 4 * 480, 4)
+    def test_two_have_looked_before_one_of_them_writes(self) -> None:
+        # One stands before its insert, the other before its look: the look is next in 4/5 of runs, and
+        # in half of the others.
+        low, high = about(9 / 10, 200)
+        assert low < found(self.PARKED, Yield(1), range(1, 201)) < high
 
-    def test_it_finds_what_needs_a_long_stretch(self) -> None:
-        # n = 2, k = 24, d = 2: A must start on top (1/2) and fall before its seventh step (1/24), so
-        # 1/48 a run, exactly the promise. Five deviations below that would allow none, so: three.
-        # 480 runs have 10 on average, with a deviation of 3.1.
-        assert 1 <= found(self.TOY, PCT(1), self.OF_DEPTH_2) <= 25
+    def test_who_stands_before_a_write_stays_mostly(self) -> None:
+        # All actors are drawn from in 1/5 of choices, and A and B then have a third of them each.
+        offered = (*held("A1", "B1", kind="park"), *held("C1", "C2"))
+        drawing = Yield(1)
+        drawn = Counter(drawing.choose(offered)[0] for _ in range(900))
+        for index, probability in ((0, 1 / 15), (1, 1 / 15), (2, 13 / 30), (3, 13 / 30)):
+            low, high = about(probability, 900)
+            assert low < drawn[index] < high
 
-    def test_the_random_walk_does_not(self) -> None:
-        # Six steps of A, then twelve of B, at even odds: 2^-18 a run, 0.2% that 480 runs have one.
-        assert found(self.TOY, RandomWalk(1), self.OF_DEPTH_2) == 0
-
-    def test_without_a_change_it_runs_the_actors_one_by_one(self) -> None:
-        # Depth 1 has no moment of change; which of the two is on top is even: 2^-29 that it is one only.
-        pct = PCT(1)
-        orders = Counter(play(SIGN_UPS, pct, run).order for run in range(1, 121, 4))
-        assert set(orders) == {"AAAABBBB", "BBBBAAAA"}
-
-    @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-    def test_depth_d_switches_d_minus_1_times_before_the_end(self, depth: int) -> None:
-        toy = Toy(actors={name: (steps(10),) for name in "ABC"}, violated=bool)
-        pct = PCT(1)
-        for run in range(depth, 100, 4):
-            order = play(toy, pct, run).order
-            switches = sum(a != b for a, b in pairwise(order))
-            # Each of three actors ends once (two switches); each fall adds two at most: away and back.
-            assert 2 <= switches <= 2 + 2 * (depth - 1)
-
-    def test_k_is_the_mean_of_its_earlier_runs(self) -> None:
-        # With a guess of 30 for 4 choices, a run of depth 2 falls within the run in 2 of 15; after one
-        # run it knows better, and falls within each: at the first, second, third or fourth.
-        toy = Toy(actors={"A": (steps(2),), "B": (steps(2),)}, violated=bool)
-        pct = PCT(1)
-        play(toy, pct, 1)
-        for run in range(2, 200, 4):
-            pct.begin(run)
-            assert set(pct._falls) <= {1, 2, 3, 4}
-            play(toy, pct, run)
+    def test_where_all_stand_there_one_goes(self) -> None:
+        drawing, offered = Yield(1), held("A1", "B1", kind="park")
+        low, high = about(1 / 2, 400)
+        assert low < sum(drawing.choose(offered) == (0,) for _ in range(400)) < high
 
 
 class TestOverlap:
@@ -259,57 +253,3 @@ class TestOverlap:
             for r, w in ((reads, writes), (other_reads, other_writes))
         )
         assert one.conflicts(other) is conflict
-
-
-class TestShares:
-    """How a budget is split among strategies."""
-
-    strategies = st.lists(st.sampled_from(STRATEGIES), min_size=1, unique=True)
-
-    @given(st.integers(0, 500), strategies)
-    def test_they_sum_up_to_the_budget(self, schedules: int, strategies: list[str]) -> None:
-        split = shares(schedules, strategies)
-        assert list(split) == strategies
-        assert sum(split.values()) == schedules
-        assert min(split.values()) >= 0
-
-    @given(st.integers(0, 500), strategies)
-    def test_serial_has_one_run_unless_it_is_alone(self, schedules: int, strategies: list[str]) -> None:
-        if "serial" in strategies and len(strategies) > 1:
-            assert shares(schedules, strategies)["serial"] == min(1, schedules)
-
-    @given(st.integers(0, 500), strategies)
-    def test_each_has_a_run_before_any_has_two(self, schedules: int, strategies: list[str]) -> None:
-        split = shares(schedules, strategies)
-        if schedules >= len(strategies):
-            assert min(split.values()) >= 1
-        else:
-            assert max(split.values()) <= 1
-
-    @given(st.integers(0, 500), strategies)
-    def test_the_others_have_equal_parts(self, schedules: int, strategies: list[str]) -> None:
-        others = [name for name in strategies if name not in ("serial", "random-walk")]
-        split = shares(schedules, strategies)
-        if "random-walk" in strategies and others and schedules >= len(strategies):
-            assert len({split[name] for name in others}) == 1
-            rest = schedules - ("serial" in strategies)
-            assert split["random-walk"] >= min(rest / 2, rest - len(others))
-
-    @pytest.mark.parametrize(
-        ("schedules", "first"),
-        [
-            (0, []),
-            (1, ["serial"]),
-            (2, ["serial", "random-walk"]),
-            (3, ["serial", "random-walk", "barrage"]),
-            (4, ["serial", "random-walk", "pct", "barrage"]),
-            (5, ["serial", "random-walk", "pct", "yield", "barrage"]),
-        ],
-    )
-    def test_few_runs_go_where_most_is_found(self, schedules: int, first: list[str]) -> None:
-        split = shares(schedules, STRATEGIES)
-        assert [name for name in STRATEGIES if split[name]] == first
-
-    def test_the_portfolio_is_what_a_large_budget_gets(self) -> None:
-        split = shares(80_001, STRATEGIES)
-        assert split == {"serial": 1} | {name: 80_000 * part for name, part in PORTFOLIO[1:]}

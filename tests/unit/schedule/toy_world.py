@@ -9,8 +9,9 @@ which the others are blocked (not held, not finished), and may give it back.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 from deadheat.schedule import (
@@ -179,6 +180,21 @@ def play(toy: Toy, strategy: Strategy, run: int = 1, *, dropped: tuple[str, ...]
         for actor, strand in sorted(world.took_part)
     )
     return Played(tuple(trace), toy.violated(world.shared), strands)
+
+
+def found(toy: Toy, strategy: Strategy, runs: Iterable[int]) -> int:
+    """Count the runs of a toy in which its invariant is violated."""
+    return sum(play(toy, strategy, run).violated for run in runs)
+
+
+def about(probability: float, runs: int) -> tuple[float, float]:
+    """Give the bounds of a count: its mean, five standard deviations down and up."""
+    spread = 5 * sqrt(runs * probability * (1 - probability))
+    return runs * probability - spread, runs * probability + spread
+
+
+def held(*strands: str, kind: str = "flight") -> tuple[Held, ...]:
+    return tuple(Held(name=StepName(strand, "flight"), actor=strand[0], kind=kind) for strand in strands)
 
 
 def _kind(strand: str) -> str:
