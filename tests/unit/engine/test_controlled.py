@@ -67,6 +67,12 @@ def violated(ran: Ran) -> set[str]:
     return {violation.invariant for violation in judge(ran.settled, {}).violations}
 
 
+def goes_on_after_c(ran: Ran) -> bool:
+    """Whether one of the tabs still has a step after the first delivery's."""
+    actors = "".join(step.actor for choice in ran.trace for step in choice.steps)
+    return bool(actors.partition("C")[2].strip("C"))
+
+
 def test_serial_is_clean_and_the_same_every_time() -> None:
     ran = asyncio.run(runs(two_tabs, "serial", 5))
     assert [customers(one) for one in ran] == [1] * 5
@@ -76,20 +82,20 @@ def test_serial_is_clean_and_the_same_every_time() -> None:
     assert actors == ["A"] * 3 + ["B"]  # request, effect, response; the second finds its customer
 
 
-# B's request must come before A's response: two draws of A or B must not both be A, 3 in 4. That a walk
-# of 12 misses it has a probability of 1 in 16 million; the walk is seeded, so it is the same for ever.
+# B's request must come before A's response: two draws of A or B must not both be A. At odds t to turn
+# that is 1 - (1-t)^2: 3 in 4 of the runs without inertia (t = 1/2), 0.44, 0.23, 0.10 and 0.05 of those
+# with it, and 0.48 of all. 24 runs have 11 on average, with a deviation of 2.4.
 def test_random_walk_finds_the_check_before_the_create() -> None:
-    ran = asyncio.run(runs(two_tabs, "random-walk", 12))
+    ran = asyncio.run(runs(two_tabs, "random-walk", 24))
     found = [customers(one) == 2 for one in ran]
-    assert any(found)
-    assert sum(found) >= 5, "9 are expected of 12"
+    assert 4 <= sum(found) <= 19, "within three deviations"
     assert all(
         ("answers-agree" in violated(one)) == one_found for one, one_found in zip(ran, found, strict=True)
     )
     assert all(one.late == one.unattributed == 0 for one in ran)
 
 
-# The first of d = 1, 2, 3, 4 that a preemption in the middle of A needs is d = 2: 1 in 2 * 8 there at least.
+# A preemption in the middle of A needs a depth of 2 at least, 18 of 24 runs: 1 in 2 * 8 there at least.
 def test_pct_finds_it_too() -> None:
     assert 2 in [customers(one) for one in asyncio.run(runs(two_tabs, "pct", 24))]
 
@@ -129,7 +135,7 @@ def test_a_schedule_of_another_program_diverges_and_says_where(monkeypatch: pyte
 
     async def play() -> Ran:
         shop = Shop()
-        (found, *_) = await runs(with_deliveries, "random-walk", 1, shop)
+        found = next(r for r in await runs(with_deliveries, "random-walk", 12, shop) if goes_on_after_c(r))
         schedule = Schedule(scenario="s", source="0" * 8).recorded(found.trace)
         return await run_program(two_tabs(100), shop, Replay(schedule), number=100)  # type: ignore[arg-type]
 
