@@ -104,9 +104,11 @@ class Arena:
     """What the races of one test session need, put up by the first of them."""
 
     def __init__(self, settings: Settings, run_id: str) -> None:
+        from deadheat.engine.loop import loop_factory
+
         self.settings = settings
         self._run_id = run_id
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=loop_factory())
         self._stack = AsyncExitStack()
         self._explorer: Explorer | None = None
         self._reports: Any = None

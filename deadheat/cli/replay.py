@@ -6,7 +6,6 @@ its schedule says so: it was another run, and what came of it says nothing of th
 
 from __future__ import annotations
 
-import asyncio
 import json as json_text
 import sys
 from dataclasses import replace
@@ -21,6 +20,7 @@ from deadheat.cli.ending import one_message
 from deadheat.cli.recorded import Recorded, differences, read_recorded, scenario_of
 from deadheat.cli.run import deployment_options, settings_of
 from deadheat.engine.discover import lacking, rehearse
+from deadheat.engine.loop import run as run_loop
 from deadheat.engine.seen import verdict_of
 from deadheat.engine.suite import new_run_id, open_explorer
 from deadheat.errors import SettingsError
@@ -63,7 +63,7 @@ def replay(token: str, times: int | None, json: Path | None, **options: Any) -> 
         differing = differences(recorded, scenario, settings)
         for difference in differing:
             _say(console, f"note: {difference}", "yellow")
-        replays = asyncio.run(_replayed(settings, recorded, scenario, times, console))
+        replays = run_loop(_replayed(settings, recorded, scenario, times, console))
         lines = times_lines(replays) if times is not None else replay_lines(replays)
         for line in lines:
             _say(console, line, "" if line.startswith(" ") else "bold")

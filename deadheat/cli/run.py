@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from deadheat.bundled import bundled
 from deadheat.cli.ending import one_message
 from deadheat.engine.discover import discover, select
+from deadheat.engine.loop import run as run_loop
 from deadheat.engine.suite import new_run_id, run_suite
 from deadheat.report import Reports, exit_code
 from deadheat.schedule import STRATEGIES
@@ -88,7 +88,7 @@ def raced(settings: Settings, scenarios: Sequence[Scenario]) -> int:
     """Race scenarios with every report; gives the exit code."""
     run_id = new_run_id()
     with Reports(settings, run_id) as reports:
-        finished = asyncio.run(
+        finished = run_loop(
             run_suite(
                 settings,
                 scenarios,
