@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from engine_stage import Shop
 
@@ -13,6 +16,8 @@ from deadheat.engine.conduct import sequels
 from deadheat.engine.events import Exploration, Minimizing, RunFinished, Verdict
 from deadheat.engine.explore import REPEATED_MAX, Budget, Explorer
 from deadheat.engine.memory import Findings
+from deadheat.engine.minimize import Minimal, Tries, minimize
+from deadheat.invariants import judge
 from deadheat.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -20,7 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deadheat.engine.events import Event
+    from deadheat.engine.explore import HistorySink
+    from deadheat.engine.seen import Found
     from deadheat.history import Step
+    from deadheat.invariants.settled import Judgement, Settled
 
 pytestmark = pytest.mark.slow
 AGREE = "answers-agree"
@@ -60,6 +68,29 @@ def two_tabs() -> Scenario:
 BUDGET = Budget(strategies=("serial", "random-walk"), schedules=9)
 
 
+@dataclass(eq=False)
+class Moody(Shop):
+    """Takes the same steps in every run, and in replays tells everybody another name at each sign-up."""
+
+    careful: bool = True
+    is_replayed: bool = False
+    told: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, run: int, scenario: str, strategy: str) -> Callable[[Step], None]:
+        self.is_replayed = strategy == "replay"
+        return lambda step: None
+
+    def end(self, run: int, verdict: Verdict, reason: str | None) -> None:
+        assert reason is None, reason
+
+    async def _sign_up(self, email: str) -> httpx.Response:
+        answer = await super()._sign_up(email)
+        self.told[email] += 1
+        if self.is_replayed:
+            return httpx.Response(200, json={"customer": f"cus_{self.told[email]}"})
+        return answer
+
+
 class Exploring:
     """One invocation after the other on a shop, with one memory."""
 
@@ -67,10 +98,10 @@ class Exploring:
         self.memory = Findings(folder, "shop", "0.1.0")
         self.events: list[Event] = []
 
-    def explorer(self, *shops: Shop) -> Explorer:
+    def explorer(self, *shops: Shop, sink: HistorySink | None = None) -> Explorer:
         return Explorer(
             deployments=list(shops),  # type: ignore[arg-type]
-            sink=Sink(),
+            sink=sink or Sink(),
             memory=self.memory,
             emit=self.events.append,
             invocation="ab",
@@ -79,9 +110,9 @@ class Exploring:
             mock=None,
         )
 
-    def explore(self, *shops: Shop) -> Exploration:
+    def explore(self, *shops: Shop, sink: HistorySink | None = None) -> Exploration:
         self.events.clear()
-        return asyncio.run(self.explorer(*shops).explore(two_tabs(), BUDGET))
+        return asyncio.run(self.explorer(*shops, sink=sink).explore(two_tabs(), BUDGET))
 
     def strategies(self) -> list[str]:
         return [event.strategy for event in self.events if isinstance(event, RunFinished)]
@@ -156,6 +187,44 @@ def test_clean_schedules_are_run_twice_and_do_not_differ(exploring: Exploring) -
     assert (coverage.differing, coverage.diverged) == ((), 0)
     assert 2 <= coverage.schedules <= 9
     assert coverage.choices >= 9 * 10
+
+
+def test_the_same_steps_that_violate_only_when_run_again_are_told_as_differing(
+    exploring: Exploring,
+) -> None:
+    shop = Moody()
+    coverage = exploring.explore(shop, sink=shop).coverage
+    assert coverage.repeated >= 1
+    assert coverage.diverged == 0, "no step came otherwise"
+    assert coverage.differing == (
+        "the same steps were clean once and violated an invariant once",
+    ) * coverage.repeated  # fmt: skip
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_of_what_breaks_in_turns_only_what_the_kept_run_broke_shares_its_schedule(
+    exploring: Exploring, monkeypatch: pytest.MonkeyPatch, shares: bool
+) -> None:
+    made: list[str] = []
+
+    def judged(settled: Settled, settings: Any) -> Judgement:
+        judgement = judge(settled, settings)
+        also = tuple(replace(violation, invariant="zz-too") for violation in judgement.violations)
+        return replace(judgement, violations=(*judgement.violations, *also))
+
+    async def watched(found: Found, tries: Tries) -> Minimal | None:
+        made.append(found.violation.invariant)
+        minimal = await minimize(found, tries)
+        assert minimal is not None
+        kept = tuple(v for v in minimal.violations if v.invariant == made[-1])
+        return minimal if shares else replace(minimal, violations=kept)
+
+    monkeypatch.setattr("deadheat.engine.explore.judge", judged)
+    monkeypatch.setattr("deadheat.engine.explore.minimize", watched)
+    findings = exploring.explore(Shop()).findings
+    assert [finding.invariant for finding in findings] == [AGREE, "zz-too"]
+    assert [finding.replays for finding in findings] == [(20, 20)] * 2
+    assert made == [AGREE] + ["zz-too"] * (not shares)
 
 
 def test_two_deployments_share_the_runs_and_find_the_same(exploring: Exploring) -> None:
