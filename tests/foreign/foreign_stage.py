@@ -28,25 +28,31 @@ def settings_of(stack: str) -> Path:
     return HERE / stack / "deadheat.toml"
 
 
-def raced(settings: Path, *arguments: str, folder: Path) -> tuple[int, Mapping[str, Any], str]:
+def raced(settings: Path, *arguments: str, folder: Path, **env: str) -> tuple[int, Mapping[str, Any], str]:
     """Run ``deadheat run`` in a folder; give its exit code, its summary and what it said."""
+    code, said = _deadheat("run", "--target", str(settings), *arguments, folder=folder, env=env)
+    summary = folder / ".deadheat" / "summary.json"
+    return code, json.loads(summary.read_text()) if summary.exists() else {}, said
+
+
+def replayed(settings: Path, token: str, *, folder: Path) -> tuple[int, str]:
+    """Run ``deadheat replay`` in a folder; give its exit code and what it said."""
+    return _deadheat("replay", token, "--target", str(settings), folder=folder, env={})
+
+
+def _deadheat(*arguments: str, folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
     ours = ("DEADHEAT_STRIPE_MOCK", "DEADHEAT_PG_USER")
     environ = {k: v for k, v in os.environ.items() if k in ours or not k.startswith(("DEADHEAT_", "PYTEST_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "deadheat", "run", "--target", str(settings), *arguments],
+        [sys.executable, "-m", "deadheat", *arguments],
         cwd=folder,
-        env=environ,
+        env={**environ, **env},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    summary = folder / ".deadheat" / "summary.json"
-    return (
-        done.returncode,
-        json.loads(summary.read_text()) if summary.exists() else {},
-        done.stdout + done.stderr,
-    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def _install_node_packages(folder: Path) -> None:

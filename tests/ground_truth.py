@@ -1,0 +1,81 @@
+"""The truth about whose each statement is, as the targets write it behind their SQL, and what was said.
+
+With TRUTH=1 the targets of `foreign` and `odd` end each statement of a request in ``/* truth=<span> */``,
+where the span is that of the request's ``traceparent`` header. COMMIT and ROLLBACK of a driver carry
+none: theirs is that of the statements before them on the same connection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deadheat.engine.conduct.attribution import span_of
+from deadheat.engine.conduct.sequels import QUIET_MS
+from deadheat.engine.conduct.strands import Strand
+from deadheat.history import Plane, Step, StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+_TRUTH = re.compile(r"/\* truth=([0-9a-f]{16}) \*/$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What came of a comparison: ``untold`` are flights about which nobody knows the truth."""
+
+    flights: int
+    wrong: tuple[str, ...]
+    untold: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.flights} flights compared with the truth, {len(self.wrong)} wrong"
+
+
+def steps_of(folder: Path) -> tuple[Step, ...]:
+    """Give the steps of all histories below a folder that ``deadheat run --keep all`` ran in."""
+    paths = folder.glob(".deadheat/runs/*/history.ndjson")
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return tuple(Step.parse(line) for line in lines if "seq" in json.loads(line))
+
+
+def flights(steps: Iterable[Step]) -> list[Step]:
+    """Give what went to Postgres."""
+    return [step for step in steps if step.plane is Plane.SQL and step.kind is StepKind.FLIGHT]
+
+
+def stalled_runs(steps: Iterable[Step]) -> set[int]:
+    """Give the runs in which nothing happened for the quiet period, though somebody had something to do.
+
+    A target that waits for nothing of its own takes so long only on a busy machine; it is then taken
+    for silent, and what it does after that may be given to somebody else.
+    """
+    stalled: set[int] = set()
+    at: dict[int, int] = {}
+    for step in steps:
+        if step.t_us - at.get(step.run, step.t_us) >= QUIET_MS * 1000:
+            stalled.add(step.run)
+        at[step.run] = step.t_us
+    return stalled
+
+
+def compared(steps: Iterable[Step]) -> Compared:
+    """Compare the strand that each flight was given to with the truth in its SQL."""
+    latest: dict[tuple[int, int | None], str] = {}  # run and connection -> truth
+    wrong, untold = [], []
+    sent = flights(steps)
+    for step in sent:
+        connection = step.run, step.conn
+        said = next((found[1] for sql in step.data["sql"] if (found := _TRUTH.search(sql))), None)
+        truth = said or latest.pop(connection, None)
+        if said is not None:
+            latest[connection] = said
+        if truth is None:
+            untold.append(step.line())
+        elif truth != span_of(Strand(step.data["strand"], step.actor, (), "")):
+            wrong.append(step.line())
+    return Compared(flights=len(sent) - len(untold), wrong=tuple(wrong), untold=tuple(untold))
