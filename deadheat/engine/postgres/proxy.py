@@ -115,9 +115,9 @@ class PostgresProxy:
         for connection in tuple(self.connections):
             connection.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for side in tuple(self.sides):
-            side.abort()
-        while self.sides:  # noqa: ASYNC110 - an aborted one is lost at one of the loop's next turns
+        while self.sides:  # an aborted one is lost at one of the loop's next turns; one may just have come
+            for side in tuple(self.sides):
+                side.abort()
             await asyncio.sleep(0)
         if self._server is not None:
             await self._server.wait_closed()
