@@ -165,8 +165,13 @@ async def _parking(stack: AsyncExitStack, grounds: Grounds, name: str) -> Parkin
 
 
 @asynccontextmanager
-async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deployment]:
-    """Copy the migrated database, start the simulator and the target."""
+async def open_deployment(
+    grounds: Grounds, index: int, *, controlled: bool = True
+) -> AsyncIterator[Deployment]:
+    """Copy the migrated database, start the simulator and the target.
+
+    Not ``controlled``, nothing of ours stands between the target and its database.
+    """
     settings = grounds.settings
     key = f"sk_test_{secrets.token_hex(12)}"
     secret = f"whsec_{secrets.token_hex(16)}"
@@ -185,10 +190,11 @@ async def open_deployment(grounds: Grounds, index: int) -> AsyncIterator[Deploym
         await grounds.postgres.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
         proxy = None
-        if (address := grounds.postgres.plain_address()) is not None:
+        address = grounds.postgres.plain_address()
+        if controlled and address is not None:
             proxy = await stack.enter_async_context(PostgresProxy(address, OpenGate()))
             values["postgres.url"] = grounds.postgres.dsn_through(proxy.port, name)
-        else:
+        elif controlled:
             grounds.notice(
                 "the server wants TLS, so its statements cannot be ordered yet: only barrage, and serial "
                 "operation by operation, are run. A DSN with sslmode=disable makes control possible."

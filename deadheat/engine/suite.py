@@ -52,11 +52,18 @@ def budget_of(settings: Settings) -> Budget:
 
 @asynccontextmanager
 async def open_explorer(
-    settings: Settings, *, run_id: str, folder: Path, sink: HistorySink, emit: Callable[[Event], None]
+    settings: Settings,
+    *,
+    run_id: str,
+    folder: Path,
+    sink: HistorySink,
+    emit: Callable[[Event], None],
+    controlled: bool = True,
 ) -> AsyncIterator[Explorer]:
     """Put up Postgres, stripe-mock and a deployment for each worker; SetupError when one cannot be.
 
-    A target that listens on a port of its own has one worker, whatever the settings say.
+    A target that listens on a port of its own has one worker, whatever the settings say. Not
+    ``controlled``, the targets reach their databases directly, and only barrage is of use.
     """
 
     if settings.target.start is None:
@@ -77,7 +84,7 @@ async def open_explorer(
         )
         progress("the target")
         deployments = [
-            await stack.enter_async_context(open_deployment(grounds, index))
+            await stack.enter_async_context(open_deployment(grounds, index, controlled=controlled))
             for index in range(1 if settings.target.base_url else settings.workers)
         ]
         yield Explorer(

@@ -104,7 +104,9 @@ async def run_soak(
             f"{settings.target_name} has no [target.operations], so there is no load to make."
         )
     settings = replace(settings, workers=1)
-    async with open_explorer(settings, run_id=run_id, folder=folder, sink=sink, emit=emit) as explorer:
+    async with open_explorer(
+        settings, run_id=run_id, folder=folder, sink=sink, emit=emit, controlled=False
+    ) as explorer:
         began = time.perf_counter()
         emit(explorer.started(run_id, settings.target_name, (NAME,)))
         deployment = explorer.deployments[0]
