@@ -138,7 +138,8 @@ class Conductor:
         self, label: str, *, values: Iterable[str] = (), text: str = "", bound: Strand | None = None
     ) -> Attributed:
         """Say whose a step is; what is nobody's belongs to the strand ``?``."""
-        found = self.attribution.of(label, self.live(), values=values, text=text, bound=bound)
+        live = [strand for strand in self.live() if strand.name != EARLIER]
+        found = self.attribution.of(label, live, values=values, text=text, bound=bound)
         if found.strand is None:
             name = UNATTRIBUTED if found.rung == NONE else EARLIER
             nobody = self.strand(name, actor=name, operation="", order=(1 << 30,))

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from conduct_stage import People, Postgres, Wire, Yard, go
 
-from deadheat.engine.conduct.attribution import CAUSE, PLANTED, TRANSACTION
+from deadheat.engine.conduct.attribution import CAUSE, EARLIER, PLANTED, TRANSACTION
 from deadheat.engine.conduct.sql_plane import PARKS_MAX, STATEMENT_CHARS_MAX, VALUE_CHARS_MAX, SqlPlane
 from deadheat.history import Plane, Recorder, Step, StepKind
 from deadheat.pgwire import Transaction
@@ -366,6 +366,62 @@ def test_what_passes_behind_a_flight_under_way_does_not_hide_its_result(house: H
     house.one.comes_back(rows=1)
     house.one.comes_back()
     assert [s.data["rows"] for s in house.steps(StepKind.RESULT)] == [1]
+
+
+def test_flights_of_a_connection_under_way_together_are_told_apart(house: House) -> None:
+    house.sent(house.one, INSERT, house.people.ada.id)
+    house.sent(house.one, UPDATE, house.people.bob.id)
+    assert (house.a.executing, house.b.executing) == (1, 1)
+    house.one.comes_back(rows=1)
+    assert (house.a.executing, house.b.executing) == (0, 1)
+    house.one.comes_back(rows=2)
+    told = [(s.actor, s.label, s.data["rows"]) for s in house.steps(StepKind.RESULT)]
+    assert told == [("A", "insert profiles", 1), ("B", "update profiles", 2)]
+    assert house.nothing_left()
+
+
+def test_a_transaction_binds_as_long_as_anything_of_it_is_under_way(house: House) -> None:
+    house.sent(house.one, UPDATE, house.people.ada.id)
+    house.one.comes_back(Transaction.OPEN)
+    for sql in (UPDATE, "commit", "begin"):
+        house.one.send(sql)
+        if house.a.held:
+            go(house.a)
+    house.one.comes_back(Transaction.OPEN)
+    house.one.comes_back(Transaction.IDLE)
+    house.one.send(INSERT, house.people.bob.id.encode())
+    assert house.a.held, "its next BEGIN is under way"
+    assert not house.b.held
+
+
+def test_a_connection_that_closes_with_several_under_way_leaves_nothing(house: House) -> None:
+    for _ in range(3):
+        house.sent(house.two, INSERT, house.people.bob.id)
+    house.postgres.waits[102] = {101}
+    house.look()
+    house.two.closes()
+    assert house.nothing_left()
+
+
+def test_a_flight_of_an_earlier_run_goes_at_once_and_is_told_as_such(house: House) -> None:
+    house.one.send(INSERT, house.people.earlier.id.encode())
+    assert house.one.told == ["released"]
+    assert not house.a.held
+    assert not house.b.held
+    house.one.comes_back(rows=1)
+    flight, result = house.recorder.history()
+    assert (flight.actor, flight.attribution, result.actor) == (EARLIER, EARLIER, EARLIER)
+    assert house.conductor.late == 1
+    assert house.nothing_left()
+
+
+def test_who_sends_next_is_not_taken_for_the_earlier_run(house: House) -> None:
+    house.one.send(INSERT, house.people.earlier.id.encode())
+    house.one.comes_back()
+    house.b.executing = 1
+    house.two.send(INSERT)
+    assert house.a.held, "it alone could have sent it"
+    assert house.conductor.late == 1
 
 
 def test_the_history_tells_what_a_flight_carried_and_what_came_of_it(house: House) -> None:
