@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 from postgres_house import House, open_house
 
@@ -72,6 +73,17 @@ class Yard:
         while not (by := (await self.blocking.of([pid]))[pid]):
             pass
         assert by == {self.parking.pid}
+
+    async def parks(self, sql: str) -> int:
+        """Run a statement of the application's, and count how often it stands at a yield point."""
+        pid, parks = self.app.get_server_pid(), 0
+        writing = asyncio.create_task(self.app.execute(sql))
+        while not writing.done():
+            if (await self.blocking.of([pid]))[pid]:
+                parks += 1
+                await self.let_through()
+        await writing
+        return parks
 
     async def let_through(self, session: Any = None, *, for_good: bool = False) -> None:
         """Let it through and wait until it has passed."""
@@ -152,14 +164,43 @@ def test_triggers_of_the_application_run_before_the_park(house: House) -> None:
 def test_each_row_parks(house: House) -> None:
     async def test(house: House) -> None:
         async with Yard.of(house) as yard:
-            rows = "insert into billing.plans select generate_series(1, 200)"
-            writing = asyncio.create_task(yard.app.execute(rows))
-            pid, parks = yard.app.get_server_pid(), 0
-            while not writing.done():
-                if (await yard.blocking.of([pid]))[pid]:
-                    parks += 1
-                    await yard.let_through()
-            assert parks == 200
+            assert await yard.parks("insert into billing.plans select generate_series(1, 200)") == 200
+            assert await yard.parks("delete from billing.plans where id <= 50") == 50
+
+    house.run(test)
+
+
+def test_an_upsert_parks_as_often_every_time(house: House) -> None:
+    """It is about to insert, finds the row there, and is about to update it."""
+
+    async def test(house: House) -> None:
+        async with Yard.of(house) as yard:
+            assert [await yard.parks(WRITES["upsert"]) for _ in range(10)] == [2] * 10
+            assert [await yard.parks(WRITES["upsert-nothing"]) for _ in range(3)] == [1] * 3
+
+    house.run(test)
+
+
+ROLLED_BACK = {
+    "transaction": ("begin", "insert into billing.plans values (1)", "rollback"),
+    "odd-transaction": ("begin", "insert into billing.plans values (1), (2), (3)", "rollback"),
+    "savepoint": ("begin", "savepoint s", "insert into billing.plans values (1)", "rollback to s", "commit"),
+    "error": ("insert into billing.plans select 1 from generate_series(1, 2)",),
+}
+
+
+@pytest.mark.parametrize("before", ROLLED_BACK.values(), ids=ROLLED_BACK)
+def test_what_was_rolled_back_does_not_confuse_the_turns(house: House, before: tuple[str, ...]) -> None:
+    """Whose turn it is goes back with the transaction, while the locks do not."""
+
+    async def test(house: House) -> None:
+        async with Yard.of(house) as yard:
+            for _ in range(3):
+                for sql in before:
+                    with suppress(asyncpg.UniqueViolationError):
+                        await yard.parks(sql)
+                assert await yard.parks("insert into billing.plans values (1), (2)") == 2
+                assert await yard.parks("delete from billing.plans") == 2
 
     house.run(test)
 
