@@ -55,6 +55,11 @@ class Group:
         return min((f.replays for f in self.findings if f.replays), default=None)
 
     @property
+    def replays_diverged(self) -> int | None:
+        """How many of these replays left the schedule; they count as the others do."""
+        return max((f.replays_diverged for f in self.findings if f.replays), default=None)
+
+    @property
     def without_yields(self) -> tuple[int, int] | None:
         """The same with no yield points in the database, where the schedule has some."""
         return min((f.without_yields for f in self.findings if f.without_yields), default=None)
@@ -157,9 +162,13 @@ def _how_often(group: Group) -> str:
         parts.append("two flights overlapped, and what happened within is chance")
     if (replays := group.replays) is not None:
         said = f"replayed {replays[0]}/{replays[1]}"
-        if (without := group.without_yields) is not None:
-            said += f" with yield points; without them {without[0]}/{without[1]}"
+        without = group.without_yields
+        said += " with yield points" if without is not None else ""
+        if astray := group.replays_diverged:
+            said += f" ({astray} of the {replays[1]} left the schedule)"
         parts.append(said)
+        if without is not None:
+            parts.append(f"without them {without[0]}/{without[1]}")
     return "; ".join(parts) or "never replayed"
 
 

@@ -1,11 +1,12 @@
 """``summary.json``: the verdict for machines, with the keys of DESIGN 6.
 
 Findings that share a schedule are one, with the invariants that it violates. What only control can
-know is null where there was none: ``token``, ``replays``, ``switches``, ``choices_before`` and
-``choices_after``; ``without_yields`` is null where the schedule has no yield points. ``coverage`` says
-what was ordered (``schedules`` are distinct ones) and what was not. A scenario that was skipped has
-the verdict "skipped", and an invocation that was interrupted with nothing found has "interrupted":
-neither was clean. ``strategy`` joins the strategies with "+".
+know is null where there was none: ``token``, ``replays`` and ``replays_diverged`` (how many of them
+left the schedule), ``switches``, ``choices_before`` and ``choices_after``; ``without_yields`` is null
+where the schedule has no yield points. ``coverage`` says what was ordered (``schedules`` are distinct
+ones) and what was not. A scenario that was skipped has the verdict "skipped", and an invocation that
+was interrupted with nothing found has "interrupted": neither was clean. ``strategy`` joins the
+strategies with "+".
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def _finding(group: Group) -> dict[str, Any]:
         "token": first.token,
         "invariants": list(group.invariants),
         "replays": _of(group.replays),
+        "replays_diverged": group.replays_diverged,
         "actors": len(acting) if first.actors is None else first.actors,
         "switches": first.switches,
         "runs_until_found": group.runs_until_found,

@@ -60,6 +60,11 @@ def test_the_command_is_the_last_line_and_meets_the_same_target() -> None:
     ("changes", "says"),
     [
         ({"replays": (18, 20)}, "replayed 18/20"),
+        ({"replays_diverged": 3}, "replayed 20/20 (3 of the 20 left the schedule)"),
+        (
+            {"replays": (18, 20), "replays_diverged": 20, "without_yields": (0, 20)},
+            "replayed 18/20 with yield points (20 of the 20 left the schedule); without them 0/20",
+        ),
         (
             {"without_yields": (3, 20)},
             "replayed 20/20 with yield points; without them 3/20",

@@ -47,8 +47,14 @@ def coverage(sampled: int) -> dict[str, Any]:
 
 def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
     findings = (
-        proved(replays=(20, 20), runs_until_found=5),
-        proved("answers-agree", replays=(19, 20), runs_until_found=2, without_yields=(1, 20)),
+        proved(replays=(20, 20), replays_diverged=3, runs_until_found=5),
+        proved(
+            "answers-agree",
+            replays=(19, 20),
+            replays_diverged=3,
+            runs_until_found=2,
+            without_yields=(1, 20),
+        ),
         finding(invariant="charged-once"),
     )
     (told,) = summarised([controlled(Verdict.VIOLATED, *findings)])["scenarios"]
@@ -57,6 +63,7 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "token": TOKEN,
         "invariants": ["one-customer-per-user", "answers-agree"],
         "replays": "19/20",
+        "replays_diverged": 3,
         "actors": 2,
         "switches": 1,
         "runs_until_found": 2,
@@ -104,6 +111,7 @@ FOUND_BY_BARRAGE = {
     "token": None,
     "invariants": ["one-customer-per-user", "answers-agree"],
     "replays": None,
+    "replays_diverged": None,
     "actors": 3,
     "switches": None,
     "runs_until_found": 3,
