@@ -148,6 +148,16 @@ def test_each_statement_of_a_run_parks(house: House) -> None:
     house.run(test)
 
 
+@pytest.mark.xfail(reason="who was let through for good in one statement is not held in the next ones")
+def test_what_a_backend_writes_after_many_rows_parks_too(house: House) -> None:
+    async def test(house: House) -> None:
+        async with Shop.of(house) as shop:
+            steps = await shop.race(Serial(), (MANY, "delete from plans where id = 1"))
+            assert steps[-1] == "A1 park delete plans"
+
+    house.run(test)
+
+
 def test_an_upsert_has_the_same_steps_in_every_run(house: House) -> None:
     async def test(house: House) -> None:
         async with Shop.of(house) as shop:
