@@ -19,19 +19,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.zoo import HERE, ZOO, Mutant, settings_file
-
 from deadheat.engine.discover import discover
-from deadheat.engine.explore import Explorer
 from deadheat.engine.seen import Seen
 from deadheat.engine.suite import open_explorer
 from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares
 from deadheat.schedule.portfolio import STRATEGIES
 from deadheat.settings import load_settings
+from zoo.zoo import HERE, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from deadheat.engine.explore import Explorer
     from deadheat.program import Scenario
     from deadheat.schedule import Strategy
 
