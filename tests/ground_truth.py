@@ -1,8 +1,8 @@
 """The truth about whose each statement is, as the targets write it behind their SQL, and what was said.
 
 With TRUTH=1 the targets of `foreign` and `odd` end each statement of a request in ``/* truth=<span> */``,
-where the span is that of the request's ``traceparent`` header. COMMIT and ROLLBACK of a driver carry
-none: theirs is that of the statements before them on the same connection.
+where the span is that of the request's ``traceparent`` header. COMMIT and ROLLBACK of a driver, and the
+rows of a COPY, carry none: theirs is that of the statements before them in the same transaction.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+ENDS = ("commit", "rollback")
 _TRUTH = re.compile(r"/\* truth=([0-9a-f]{16}) \*/$")
 
 
@@ -65,14 +66,16 @@ def stalled_runs(steps: Iterable[Step]) -> set[int]:
 
 def compared(steps: Iterable[Step]) -> Compared:
     """Compare the strand that each flight was given to with the truth in its SQL."""
-    latest: dict[tuple[int, int | None], str] = {}  # run and connection -> truth
+    latest: dict[tuple[int, int | None], str] = {}  # run and connection -> truth of its transaction
     wrong, untold = [], []
     sent = flights(steps)
     for step in sent:
         connection = step.run, step.conn
         said = next((found[1] for sql in step.data["sql"] if (found := _TRUTH.search(sql))), None)
-        truth = said or latest.pop(connection, None)
-        if said is not None:
+        truth = said or latest.get(connection)
+        if step.label in ENDS:
+            latest.pop(connection, None)
+        elif said is not None:
             latest[connection] = said
         if truth is None:
             untold.append(step.line())

@@ -63,7 +63,7 @@ async def slow_statement(wires: Wires, user: str, email: str) -> str:
     """Look first, wait for a statement that is slow and not blocked, act later."""
     customer = await wires.customer_of(user)
     if customer is None:
-        await wires.pool.execute(truly("select pg_sleep(0.15)"))
+        await wires.pool.execute(truly("select pg_sleep(0.1)"))
         customer = await wires.create_customer(user, email)
         await wires.insert_profile(user, customer)
     return customer

@@ -45,7 +45,7 @@ def foreign_lock(world: World) -> Program:
 
 @scenario(needs=("sign-up",), races=TWO_SIGN_UPS)
 def slow_statement(world: World) -> Program:
-    """Both tabs do a statement of 150 ms between look and act."""
+    """Both tabs do a statement of 100 ms between look and act."""
     return _tabs(world, 2)
 
 
