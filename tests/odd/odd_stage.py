@@ -1,20 +1,32 @@
-"""The modes of the odd target, a Postgres server for them all, and ``deadheat run`` on one mode."""
+"""The modes of the odd target, a Postgres server for them all, and what becomes of a mode.
+
+A mode is explored in this process, twice at one target that is up: one operation after the other, and
+as a random walk. A ``deadheat run`` of each would take longer to start than it runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine.discover import discover
+from deadheat.engine.events import Verdict
+from deadheat.engine.explore import Budget
+from deadheat.engine.memory import NoMemory
 from deadheat.engine.postgres import open_postgres
+from deadheat.engine.suite import new_run_id, open_explorer
+from deadheat.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
+
+    from deadheat.engine.events import Exploration, Finding
+    from deadheat.history import Step
 
 HERE = Path(__file__).parent
 # mode -> the scenarios that race it
@@ -29,6 +41,61 @@ MODES = {
     "row-lock": ["odd.row-lock"],
     "listens": ["odd.listens"],
 }
+SEED = 1
+
+
+@dataclass(slots=True)
+class Histories:
+    """A sink that keeps every step of every run."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    def begin(self, run: int, scenario: str, strategy: str) -> Callable[[Step], None]:
+        return self.steps.append
+
+    def end(self, run: int, verdict: Verdict, reason: str | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """What became of a mode's scenarios, with the truth in its statements; the first is the mode's own."""
+
+    serially: tuple[Exploration, ...]
+    walked: tuple[Exploration, ...]
+    steps: tuple[Step, ...]
+
+    def findings(self) -> Mapping[str, Finding]:
+        """Give what the walk of the first scenario found; each of its runs came to something."""
+        first = self.walked[0]
+        assert (first.verdict, first.inconclusive) == (Verdict.VIOLATED, 0), first.reason
+        return {finding.invariant: finding for finding in first.findings}
+
+    def waits(self) -> list[Step]:
+        """Give what came back to those who had waited for somebody."""
+        return [step for step in self.steps if "waited_for" in step.data]
+
+
+async def explore(mode: str, *, schedules: int, dsn: str, folder: Path) -> Explored:
+    """Explore the scenarios of a mode, serially and as a random walk of so many schedules."""
+    settings = load_settings(
+        options={
+            "target": str(HERE), "postgres": dsn, "stripe-mock": "off", "workers": 1, "seed": SEED,
+        },
+        environ={"ODD": mode, "TRUTH": "1"},
+        cwd=folder,
+    )  # fmt: skip
+    scenarios = [discover(settings.scenarios)[name] for name in MODES[mode]]
+    histories = Histories()
+    async with open_explorer(
+        settings, run_id=new_run_id(), folder=folder, sink=histories, emit=lambda event: None
+    ) as explorer:
+        explorer.memory = NoMemory()
+        once, walk = (
+            Budget(strategies=(name,), schedules=n) for name, n in (("serial", 1), ("random-walk", schedules))
+        )
+        serially = [await explorer.explore(made, once) for made in scenarios]
+        walked = [await explorer.explore(made, walk) for made in scenarios]
+    return Explored(serially=tuple(serially), walked=tuple(walked), steps=tuple(histories.steps))
 
 
 @contextmanager
@@ -41,42 +108,14 @@ def a_server() -> Iterator[str]:
         runner.run(opened.__aexit__(None, None, None))
 
 
-def command(mode: str, *arguments: str) -> list[str]:
-    """Give the command that runs a mode's scenarios."""
-    return [sys.executable, "-m", "deadheat", "run", *MODES[mode], "--target", str(HERE), *arguments]
-
-
-def environment(mode: str, **env: str) -> Mapping[str, str]:
-    """Give an environment without anything of ours that sets a mode."""
+async def started(mode: str, *arguments: str, folder: Path) -> Any:
+    """Start ``deadheat run`` on a mode in a folder; gives the process."""
     ours = ("DEADHEAT_STRIPE_MOCK", "DEADHEAT_PG_USER")
     environ = {k: v for k, v in os.environ.items() if k in ours or not k.startswith(("DEADHEAT_", "PYTEST_"))}
-    return {**environ, "ODD": mode, **env}
-
-
-def raced(mode: str, *arguments: str, folder: Path, **env: str) -> tuple[int, Mapping[str, Any], str]:
-    """Run ``deadheat run`` on a mode in a folder; give its exit code, its summary and what it said."""
-    done = subprocess.run(
-        command(mode, *arguments),
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deadheat", "run", *MODES[mode], "--target", str(HERE), *arguments),
         cwd=folder,
-        env=environment(mode, **env),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        env={**environ, "ODD": mode},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    return done.returncode, summary_in(folder), done.stdout + done.stderr
-
-
-def summary_in(folder: Path) -> Mapping[str, Any]:
-    """Give what the last invocation in a folder came to; empty where it came to nothing."""
-    summary = folder / ".deadheat" / "summary.json"
-    loaded: Mapping[str, Any] = json.loads(summary.read_text()) if summary.exists() else {}
-    return loaded
-
-
-def under_control(schedules: int, dsn: str) -> Sequence[str]:
-    """Give the options of a random walk whose histories are all kept."""
-    return (
-        "--strategy", "random-walk", "--schedules", str(schedules), "--workers", "1", "--keep", "all",
-        "--postgres", dsn, "--stripe-mock", "off",
-    )  # fmt: skip
