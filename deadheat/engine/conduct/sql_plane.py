@@ -52,7 +52,9 @@ class _Line:
     polls: int = 0
     is_blocked: bool = False
     is_parked: bool = False
-    leaves: bool = False  # it was let through, and has not passed the yield point yet
+    leaves: bool = False  # it was let through, and the yield point is not shut behind it yet
+    left: bool = True  # it was so when Postgres was last asked about it: an answer may come after that
+    once_left: Callable[[], None] | None = None
     parks: int = 0
     behind: list[str] = field(default_factory=list)  # whom it has waited for
 
@@ -92,7 +94,10 @@ class SqlPlane:
             line.hold = None
             self._record(StepKind.FLIGHT, line, strand, label, rung, _carried(flight))
             self._send(line, flight, strand)
-            connection.release()
+            if line.leaves:  # it may be through with its statement: the next one must find the point shut
+                line.once_left = connection.release
+            else:
+                connection.release()
 
         before = len(strand.held)
         self.conductor.hold(strand, "flight", label, release, reads=reads, writes=writes)
@@ -149,6 +154,7 @@ class SqlPlane:
         line = self.lines.pop(connection, None)
         if line is None:
             return
+        line.once_left = None
         for sent in list(line.sent.values()):
             self._leave(line, sent.strand)
         if line.hold is not None:
@@ -159,12 +165,11 @@ class SqlPlane:
     # -- what the pace asks -------------------------------------------------------------------------
 
     def pids_under_way(self) -> list[int]:
-        """Give the backends whose flight has not come back."""
-        return [
-            line.connection.pid
-            for line in self.lines.values()
-            if line.sent and line.connection.pid is not None
-        ]
+        """Give the backends whose flight has not come back, to ask about them now."""
+        asked = [line for line in self.lines.values() if line.sent]
+        for line in asked:
+            line.left = not line.leaves
+        return [line.connection.pid for line in asked if line.connection.pid is not None]
 
     def next_poll(self) -> float:
         """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
@@ -190,7 +195,7 @@ class SqlPlane:
             if line.due() <= now:
                 line.polls += 1
             if parker is not None and parker in by:
-                if not line.leaves:
+                if line.left and not line.leaves:
                     self._parked(line)
             elif by & ours.keys():
                 self._block(line, [mine[blocker] for blocker in by if blocker in mine])
@@ -286,6 +291,9 @@ class SqlPlane:
 
         def passed() -> None:
             line.leaves = False
+            once_left, line.once_left = line.once_left, None
+            if once_left is not None:
+                once_left()
             self.conductor.wake()
 
         self._hold(line, strand, "park", head.label, release)

@@ -63,9 +63,10 @@ _UP = f"""
 _DOWN = f"drop schema if exists {SCHEMA} cascade"
 _HOLD = f"select pg_advisory_lock({TAGS[0]}, $1::int), pg_advisory_lock({TAGS[1]}, $1::int)"
 _LET_GO = f"select pg_advisory_unlock({TAGS[0]}, $1::int), pg_advisory_unlock({TAGS[1]}, $1::int)"
-# Let go the one that the backend waits for, whichever turn it is.
+# Let go the one that the backend waits for, whichever turn it is, and queue for it behind the backend at
+# once: where its work is rolled back the turn is too, and its next row wants the same lock again.
 _LET_THROUGH = f"""
-    select classid::int8::int as tag, pg_advisory_unlock(classid::int8::int, $1::int)
+    select pg_advisory_unlock(classid::int8::int, $1::int), pg_advisory_lock(classid::int8::int, $1::int)
     from pg_locks where pid = $1::int and locktype = 'advisory' and not granted
         and classid::int8 in ({TAGS[0]}, {TAGS[1]})
 """
@@ -117,7 +118,8 @@ class Parking:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
             while not self._turns.empty():
-                self._turns.get_nowait()
+                _, passed, _ = self._turns.get_nowait()
+                passed()
             with _while_it_stands():
                 await self._holder.execute("select pg_advisory_unlock_all()")
             self._held.clear()
@@ -144,13 +146,12 @@ class Parking:
                 await self._let_through(pid, for_good)
             except (asyncpg.PostgresError, *LOST) as error:
                 self.failure = self.failure or error
-            passed()
+            finally:
+                passed()
 
     async def _let_through(self, pid: int, for_good: bool) -> None:
         if for_good:
             self._held.discard(pid)
             await self._holder.execute(_LET_GO.replace("$1", str(pid)))
             return
-        row = await self._holder.fetchrow(_LET_THROUGH.replace("$1", str(pid)))
-        if row is not None:  # whoever waited has it, and drops it at once: we are next in its queue
-            await self._holder.execute(f"select pg_advisory_lock({row['tag']}, {pid})")
+        await self._holder.execute(_LET_THROUGH.replace("$1", str(pid)))

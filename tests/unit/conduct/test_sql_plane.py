@@ -270,6 +270,34 @@ def test_until_it_has_passed_it_does_not_park_again(house: House) -> None:
     assert str(house.b.held[0].name) == "B1 park insert profiles #2"
 
 
+def test_what_was_asked_before_it_had_passed_does_not_count(house: House) -> None:
+    yard = house.parked()
+    go(house.b)
+    (pid,) = house.plane.pids_under_way()
+    yard.passed.pop()()
+    asyncio.run(house.plane.sort_out({pid: frozenset({yard.pid})}))
+    assert not house.b.held
+    house.look()
+    assert str(house.b.held[0].name) == "B1 park insert profiles #2", "asked anew, it stands at its next row"
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_the_next_flight_is_sent_once_the_point_is_shut_behind_the_last(house: House, goes: bool) -> None:
+    yard = house.parked()
+    go(house.b)
+    house.two.comes_back(sqlstate="23505", message="duplicate key")
+    house.sent(house.two, UPDATE, house.people.bob.id)
+    assert (house.two.told, house.b.executing) == (["released"], 1), "it counts as under way"
+    if goes:
+        yard.passed.pop()()
+        assert house.two.told == ["released", "released"]
+    else:
+        house.two.closes()
+        yard.passed.pop()()
+        assert house.two.told == ["released"], "there is nobody to send it"
+        assert house.nothing_left()
+
+
 def test_the_third_park_of_a_flight_is_let_through_for_good(house: House) -> None:
     yard = house.parked()
     for _ in range(PARKS_MAX):
