@@ -50,16 +50,18 @@ def flights(steps: Iterable[Step]) -> list[Step]:
 
 
 def stalled_runs(steps: Iterable[Step]) -> set[int]:
-    """Give the runs in which nothing happened for the quiet period, though somebody had something to do.
+    """Give the runs in which the target showed nothing for the quiet period, and no statement was at work.
 
     A target that waits for nothing of its own takes so long only on a busy machine; it is then taken
-    for silent, and what it does after that may be given to somebody else.
+    for silent, and what it does after that may be given to somebody else, or come in the next run:
+    that one counts as stalled as well.
     """
     stalled: set[int] = set()
     at: dict[int, int] = {}
     for step in steps:
-        if step.t_us - at.get(step.run, step.t_us) >= QUIET_MS * 1000:
-            stalled.add(step.run)
+        gap_us = step.t_us - at.get(step.run, 0)
+        if gap_us >= QUIET_MS * 1000 and step.kind is not StepKind.RESULT:
+            stalled |= {step.run, step.run + 1}
         at[step.run] = step.t_us
     return stalled
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ground_truth import stalled_runs
+
 from deadheat.engine.discover import discover
 from deadheat.engine.events import Verdict
 from deadheat.engine.explore import Budget
@@ -69,6 +71,11 @@ class Explored:
         first = self.walked[0]
         assert (first.verdict, first.inconclusive) == (Verdict.VIOLATED, 0), first.reason
         return {finding.invariant: finding for finding in first.findings}
+
+    def calm(self) -> list[Step]:
+        """Give the steps of runs in which the target did not stall."""
+        stalled = stalled_runs(self.steps)
+        return [step for step in self.steps if step.run not in stalled]
 
     def waits(self) -> list[Step]:
         """Give what came back to those who had waited for somebody."""
