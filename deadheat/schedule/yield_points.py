@@ -4,7 +4,8 @@ A database that we provisioned holds a write between its snapshot and its effect
 held step of kind ``park`` like any other, so that a check-then-insert inside one function can be
 split. Each park costs about 2 ms, hence a strategy of its own instead of all of them.
 
-Who stands there usually stays while others can move: two must have looked before one of them writes.
+Who stands there usually stays while others can move, and longest who stands there longest: two must
+have looked before one of them writes, and the second may have a long way to it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 PARK = "park"
-STAYS = 0.8  # the probability that only those who do not stand before a write are drawn from
+STAYS = 0.8  # the probability that who stands before a write stays while others can move
 
 
 class Yield:
@@ -34,14 +35,21 @@ class Yield:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random = random.Random(seed)
+        self._parked: dict[str, int] = {}  # since when a step stands, as a number
 
     def begin(self, run: int) -> None:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
+        self._parked = {}
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Draw one step."""
+        for step in held:
+            if step.kind == PARK:
+                self._parked.setdefault(step.name.key, len(self._parked))
+        if self._random.random() >= STAYS:
+            return (walk(self._random, held),)
         moving = [index for index, step in enumerate(held) if step.kind != PARK]
-        if moving and self._random.random() < STAYS:
+        if moving:
             return (moving[walk(self._random, [held[index] for index in moving])],)
-        return (walk(self._random, held),)
+        return (max(range(len(held)), key=lambda index: self._parked[held[index].name.key]),)
