@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SCHEDULES = 40  # runs of a scenario when nothing else is said
 STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer every call
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
+DEADLOCK = "40P01"
 REPEATED_MAX = 10  # clean schedules of an exploration that are run twice
 UNCONTROLLED = ("serial", "barrage")
 EXACT = ("serial", "random-walk", "pct")  # nothing runs beside anything: the same twice
@@ -266,9 +267,11 @@ class Explorer:
         ran, judgement = await self._run(deployment, seen, Replay(schedule), schedule)
         seen.diverged = diverged  # counted as a difference, not as a replay that went astray
         if ran.diverged is not None:
-            seen.differing.append(ran.diverged)
+            if not _deadlocked(ran):
+                seen.differing.append(ran.diverged)
         elif judgement is not None and judgement.violations:
             seen.differing.append("the same steps were clean once and violated an invariant once")
+            self.emit(seen.note("replay", ran.run, ran, judgement, schedule))
 
     async def _remembered(self, seen: Seen) -> None:
         """Try what failed last time; what passes now is forgotten."""
@@ -313,6 +316,11 @@ class Explorer:
             if other in shown and minimal.shown[other] >= minimal.shown[invariant]:
                 first = seen.finding(other)
                 seen.findings[other] = self.memory.keep(minimal.finding(first, ""), seen.scenario)
+
+
+def _deadlocked(ran: Ran) -> bool:
+    """Whether Postgres ended a deadlock in a run: whom it chose to end is chance."""
+    return any(step.data.get("sqlstate") == DEADLOCK for step in ran.history)
 
 
 def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:

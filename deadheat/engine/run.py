@@ -66,6 +66,7 @@ class Ran:
 
     history: History
     elapsed_s: float
+    run: int = 0
     settled: Settled | None = None
     reason: str | None = None
     trace: tuple[Released, ...] = ()
@@ -117,6 +118,7 @@ async def run_program(
     return Ran(
         history=recorder.history(),
         elapsed_s=time.perf_counter() - began,
+        run=number,
         settled=settled,
         reason=reason,
         trace=tuple(conductor.trace),

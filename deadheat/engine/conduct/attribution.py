@@ -61,20 +61,30 @@ class Attribution:
         values: Iterable[str] = (),
         text: str = "",
         bound: Strand | None = None,
+        firm: bool = True,
     ) -> Attributed:
-        """Say whose a step is, among the strands that are live."""
+        """Say whose a step is, among the strands that are live.
+
+        ``bound`` is whose transaction is open on the connection; not ``firm``, it was only by cause
+        that it was taken for theirs, and a value that another one carries says more.
+        """
+        values = list(values)
+        if bound is not None and not firm:
+            named = self._named(live, values)
+            if len(named) == 1 and named[0] is not bound:
+                self.disagreed += 1
+                bound = None
         found = self._of(label, live, values, text, bound)
         self.rungs[found.rung] += 1
         return found
 
     def _of(
-        self, label: str, live: Sequence[Strand], values: Iterable[str], text: str, bound: Strand | None
+        self, label: str, live: Sequence[Strand], values: Sequence[str], text: str, bound: Strand | None
     ) -> Attributed:
         if bound is not None:
             return Attributed(bound, TRANSACTION, certain=True)
         if spoken := _spoken(text, live):
             return Attributed(spoken, COMMENT, certain=True)
-        values = list(values)
         named = self._named(live, values)
         if not named and self.past and any(value in self.past for value in values):
             return Attributed(None, EARLIER)

@@ -21,7 +21,7 @@ from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
 from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS
 from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
 from deadheat.errors import Trouble
-from deadheat.schedule import Released, Replay
+from deadheat.schedule import Released, Replay, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deadheat.engine.conduct.sequels import Sequels
     from deadheat.schedule import Strategy
 
+IN_AIR_MAX = 6  # operations and deliveries at once: more of them only wait for each other in a pool
 REPEATS_MAX = 3  # after that an actor goes behind all others, until one of them has moved
 NAMED_SECONDS_MAX = 5.0  # how long a replay waits for a step that its schedule names
 
@@ -135,11 +136,17 @@ class Conductor:
     # -- attribution --------------------------------------------------------------------------------
 
     def attribute(
-        self, label: str, *, values: Iterable[str] = (), text: str = "", bound: Strand | None = None
+        self,
+        label: str,
+        *,
+        values: Iterable[str] = (),
+        text: str = "",
+        bound: Strand | None = None,
+        firm: bool = True,
     ) -> Attributed:
         """Say whose a step is; what is nobody's belongs to the strand ``?``."""
         live = [strand for strand in self.live() if strand.name != EARLIER]
-        found = self.attribution.of(label, live, values=values, text=text, bound=bound)
+        found = self.attribution.of(label, live, values=values, text=text, bound=bound, firm=firm)
         if found.strand is None:
             name = UNATTRIBUTED if found.rung == NONE else EARLIER
             nobody = self.strand(name, actor=name, operation="", order=(1 << 30,))
@@ -202,6 +209,7 @@ class Conductor:
     async def conduct(self, strategy: Strategy, is_over: Callable[[], bool]) -> None:
         """Release step after step until nothing is held, nothing moves and ``is_over`` says so."""
         self.controls = True
+        self.pace.patient = isinstance(strategy, Serial)
         try:
             while True:
                 await self.pace.quiet()
@@ -217,6 +225,7 @@ class Conductor:
         finally:
             self.controls = False
             self.pace.in_air = None
+            self.pace.patient = False
             self.between.clear()
             for strand in list(self.strands.values()):
                 for hold in strand.held[:]:
@@ -243,6 +252,8 @@ class Conductor:
     def _eligible(self) -> list[Hold]:
         held = [hold for strand in self.strands.values() for hold in strand.held]
         held.sort(key=lambda hold: (hold.strand.order, hold.arrived))
+        if sum(strand.is_open for strand in self.strands.values()) >= IN_AIR_MAX:
+            held = [hold for hold in held if not hold.begins] or held
         fair = [hold for hold in held if not self._repeats_itself(hold)]
         return fair or held
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 ANSWER = "answer"  # the label of an operation's answer
 QUIET_MS = 50.0
+SURE_MS = 1_000.0  # what always came is waited for: it is over as soon as it is there
 UNKNOWN_MS = 150.0  # what is done for the first time takes longer
 SEEN_ENOUGH = 2
 
@@ -47,10 +48,10 @@ class Sequels:
     def tail_ms(self, operation: str, label: str) -> float:
         """Give how long to wait for more after an answer, or after a later step.
 
-        Nothing where nothing ever came; the quiet period where something did, which is over as soon as
-        it comes; longer as long as little is known.
+        Nothing where nothing ever came; the quiet period where something did now and then, long where
+        it always did, which is over as soon as it comes; longer as long as little is known.
         """
         seen = self._seen[operation, label]
         if seen.sequels:
-            return QUIET_MS
+            return QUIET_MS if seen.ends else SURE_MS
         return 0.0 if seen.ends >= SEEN_ENOUGH else UNKNOWN_MS

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from deadheat.engine.conduct.attribution import CAUSE
 from deadheat.engine.conduct.pace import POLLS_MS
 from deadheat.history import Plane, StepKind
 from deadheat.pgwire import Transaction
@@ -46,13 +47,14 @@ class _Line:
 
     connection: ControlledConnection
     bound: Strand | None = None  # whose transaction is open
+    firm: bool = True  # whether more than cause says that it is theirs
     sent: dict[int, _Sent] = field(default_factory=dict)  # flights under way, by identity
     hold: Hold | None = None
     sent_at: float = 0.0
     polls: int = 0
     is_blocked: bool = False
     is_parked: bool = False
-    leaves: bool = False  # it was let through, and the yield point is not shut behind it yet
+    leaves: int = 0  # how often the yield point is still to be shut behind it
     left: bool = True  # it was so when Postgres was last asked about it: an answer may come after that
     once_left: Callable[[], None] | None = None
     parks: int = 0
@@ -78,6 +80,7 @@ class SqlPlane:
     proxy: PostgresProxy
     parking: Parking | None = None
     inside: int = 0  # flights of more than one statement, or that call a function: not ordered inside
+    stuck: set[int] = field(default_factory=set)  # backends of the target that block, left by another run
     lines: dict[ControlledConnection, _Line] = field(default_factory=dict)
 
     # -- what the proxy tells -----------------------------------------------------------------------
@@ -110,8 +113,8 @@ class SqlPlane:
         if not flight.statements:
             return
         if any(statement.described.begins for statement in flight.statements):
-            strand, _ = self._attribute(line, flight)
-            line.bound = strand
+            strand, rung = self._attribute(line, flight)
+            line.bound, line.firm = strand, rung != CAUSE
             self._send(line, flight, strand, noted=False)
 
     def answered(
@@ -125,6 +128,9 @@ class SqlPlane:
                 connection.release_result()
             return
         strand, behind = sent.strand, line.behind
+        if line.parks >= PARKS_MAX and self.parking is not None and connection.pid is not None:
+            line.leaves += 1  # it went through for good: its next flight must find the point shut
+            self.parking.shut(connection.pid, lambda: self._passed(line))
         self._leave(line, strand)
         self.conductor.pace.recheck = True
         if result.transaction in (Transaction.OPEN, Transaction.FAILED):
@@ -169,7 +175,8 @@ class SqlPlane:
         asked = [line for line in self.lines.values() if line.sent]
         for line in asked:
             line.left = not line.leaves
-        return [line.connection.pid for line in asked if line.connection.pid is not None]
+        pids = {line.connection.pid for line in asked if line.connection.pid is not None}
+        return [*pids, *(self.stuck - pids)]
 
     def next_poll(self) -> float:
         """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
@@ -188,9 +195,11 @@ class SqlPlane:
         parker = self.parking.pid if self.parking is not None else None
         foreign: set[int] = set()
         now = time.perf_counter()
+        self.stuck = {blocker for by in blockers.values() for blocker in by & ours.keys()}
         for pid, by in blockers.items():
             line = mine.get(pid)
             if line is None or not line.sent:
+                foreign |= by - ours.keys() - {parker}
                 continue
             if line.due() <= now:
                 line.polls += 1
@@ -220,8 +229,11 @@ class SqlPlane:
             values=_values(flight),
             text=" ".join(s.sql for s in flight.statements if "traceparent" in s.sql),
             bound=line.bound,
+            firm=line.firm,
         )
         assert found.strand is not None
+        if line.bound is not None and found.strand is not line.bound:  # a value said more than cause
+            line.bound, line.firm = found.strand, True
         self.conductor.moved(found.strand, label, learn=found.certain)
         return found.strand, found.rung
 
@@ -286,17 +298,20 @@ class SqlPlane:
             line.sent_at, line.polls = time.perf_counter(), 0
             strand.executing += 1
             strand.blocked -= 1
-            line.leaves = True
-            parking.let_through(pid, passed, for_good=line.parks >= PARKS_MAX)
-
-        def passed() -> None:
-            line.leaves = False
-            once_left, line.once_left = line.once_left, None
-            if once_left is not None:
-                once_left()
-            self.conductor.wake()
+            line.leaves += 1
+            parking.let_through(pid, lambda: self._passed(line), for_good=line.parks >= PARKS_MAX)
 
         self._hold(line, strand, "park", head.label, release)
+
+    def _passed(self, line: _Line) -> None:
+        """Take note that the yield point is shut again behind a backend, or open for the rest of it."""
+        line.leaves -= 1
+        if line.leaves:
+            return
+        once_left, line.once_left = line.once_left, None
+        if once_left is not None:
+            once_left()
+        self.conductor.wake()
 
     def _record(
         self,

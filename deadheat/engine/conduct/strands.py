@@ -36,6 +36,11 @@ class Hold:
     writes: frozenset[str] = frozenset()
     data: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def begins(self) -> bool:
+        """Whether its strand begins with it: the first request of an operation, or a delivery."""
+        return self.kind in ("request", "delivery") and not self.strand.turns
+
     def shown(self) -> Held:
         """Give the step as a strategy sees it."""
         return Held(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -72,6 +73,14 @@ _LET_THROUGH = f"""
 """
 
 
+class _Turn(Enum):
+    """What is to be done about a backend."""
+
+    ONE_ROW = "let it write one row"
+    FOR_GOOD = "let it write what it will"
+    SHUT = "hold it again"
+
+
 @contextmanager
 def _while_it_stands() -> Iterator[None]:
     try:
@@ -90,7 +99,7 @@ class Parking:
         self._holder = holder
         self._builder = builder
         self._held: set[int] = set()
-        self._turns: asyncio.Queue[tuple[int, Callable[[], None], bool]] = asyncio.Queue()
+        self._turns: asyncio.Queue[tuple[_Turn, int, Callable[[], None]]] = asyncio.Queue()
         self.pid: int = holder.get_server_pid()
         self.failure: BaseException | None = None
 
@@ -118,7 +127,7 @@ class Parking:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
             while not self._turns.empty():
-                _, passed, _ = self._turns.get_nowait()
+                _, _, passed = self._turns.get_nowait()
                 passed()
             with _while_it_stands():
                 await self._holder.execute("select pg_advisory_unlock_all()")
@@ -136,22 +145,28 @@ class Parking:
 
         The next row parks again unless it is ``for_good``.
         """
-        self._turns.put_nowait((pid, passed, for_good))
+        self._turns.put_nowait((_Turn.FOR_GOOD if for_good else _Turn.ONE_ROW, pid, passed))
+
+    def shut(self, pid: int, passed: Callable[[], None]) -> None:
+        """Hold a backend again that went through for good, and say when that is done."""
+        self._turns.put_nowait((_Turn.SHUT, pid, passed))
 
     async def _work(self) -> None:
         """Drop and take the locks that were asked for, one after the other."""
         while True:
-            pid, passed, for_good = await self._turns.get()
+            turn, pid, passed = await self._turns.get()
             try:
-                await self._let_through(pid, for_good)
-            except (asyncpg.PostgresError, *LOST) as error:
+                await self._take(turn, pid)
+            except (asyncpg.PostgresError, *LOST, DatabaseLost) as error:
                 self.failure = self.failure or error
             finally:
                 passed()
 
-    async def _let_through(self, pid: int, for_good: bool) -> None:
-        if for_good:
+    async def _take(self, turn: _Turn, pid: int) -> None:
+        if turn is _Turn.SHUT:
+            await self.hold(pid)
+        elif turn is _Turn.ONE_ROW:
+            await self._holder.execute(_LET_THROUGH.replace("$1", str(pid)))
+        elif pid in self._held:
             self._held.discard(pid)
             await self._holder.execute(_LET_GO.replace("$1", str(pid)))
-            return
-        await self._holder.execute(_LET_THROUGH.replace("$1", str(pid)))
