@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 PARK = "park"
-STAYS = 0.8  # the probability that who stands before a write stays while others can move
+STAYS = (0.8, 0.97, 1.0)  # the probability that who stands before a write stays, drawn for a run
 
 
 class Yield:
@@ -35,11 +35,13 @@ class Yield:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random = random.Random(seed)
+        self._stays = STAYS[0]
         self._parked: dict[str, int] = {}  # since when a step stands, as a number
 
     def begin(self, run: int) -> None:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
+        self._stays = self._random.choice(STAYS)
         self._parked = {}
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
@@ -47,7 +49,7 @@ class Yield:
         for step in held:
             if step.kind == PARK:
                 self._parked.setdefault(step.name.key, len(self._parked))
-        if self._random.random() >= STAYS:
+        if self._random.random() >= self._stays:
             return (walk(self._random, held),)
         moving = [index for index, step in enumerate(held) if step.kind != PARK]
         if moving:
