@@ -190,10 +190,15 @@ class Yard:
 
     pid: int = 9000
     let: list[tuple[int, bool]] = field(default_factory=list)
+    shut_behind: list[int] = field(default_factory=list)
     passed: list[Callable[[], None]] = field(default_factory=list)
 
     def let_through(self, pid: int, passed: Callable[[], None], *, for_good: bool = False) -> None:
         self.let.append((pid, for_good))
+        self.passed.append(passed)
+
+    def shut(self, pid: int, passed: Callable[[], None]) -> None:
+        self.shut_behind.append(pid)
         self.passed.append(passed)
 
 

@@ -133,7 +133,7 @@ async def test_what_comes_of_a_silent_strand_while_another_is_in_the_air_is_late
         conductor.hold(b, "flight", "insert", lambda: conductor.answered(b, to_be_continued=False))
 
     conductor.hold(a, "act", "x", late)
-    await conductor.conduct(Serial(), lambda: True)
+    await conductor.conduct(First(), lambda: True)
     assert [(hold.strand.name, hold.late) for hold in holds] == [("A1", False), ("B1", True)]
     assert conductor.late == 1
 
@@ -262,7 +262,7 @@ async def test_nothing_that_moves_is_trouble_that_names_who_shows_nothing() -> N
         with pytest.raises(
             Trouble, match=r"nothing moved for 0 s: A1 \(sign-up\) shows nothing after 'request"
         ):
-            await people.conductor.conduct(Serial(), lambda: True)
+            await people.conductor.conduct(First(), lambda: True)
 
 
 @played
