@@ -148,7 +148,6 @@ def test_each_statement_of_a_run_parks(house: House) -> None:
     house.run(test)
 
 
-@pytest.mark.xfail(reason="who was let through for good in one statement is not held in the next ones")
 def test_what_a_backend_writes_after_many_rows_parks_too(house: House) -> None:
     async def test(house: House) -> None:
         async with Shop.of(house) as shop:
