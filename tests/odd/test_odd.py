@@ -51,7 +51,7 @@ def modes(*names: str, **marks: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("explored", params, indirect=True)
 
 
-@modes(*MODES, polls=pytest.mark.xfail(reason="a silent tab is taken for done with", strict=True))
+@modes(*MODES)
 def test_one_after_the_other_it_is_clean(explored: Explored) -> None:
     for exploration in explored.serially:
         assert (exploration.verdict, exploration.runs) == (Verdict.CLEAN, 1), exploration
