@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS, SEEN_ENOUGH, UNKNOWN_MS, Sequels
+from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS, SEEN_ENOUGH, SURE_MS, UNKNOWN_MS, Sequels
 
 MAILS = "flight insert mails"
 
@@ -46,3 +46,15 @@ def test_work_that_was_seen_once_is_waited_for_however_often_there_was_none() ->
     assert sequels.tail_ms("sign-up", ANSWER) == QUIET_MS
     ended(sequels, 100)
     assert sequels.tail_ms("sign-up", ANSWER) == QUIET_MS
+
+
+def test_work_that_always_came_is_waited_for_long_until_it_once_does_not_come() -> None:
+    sequels = Sequels()
+    waited = []
+    for _ in range(3):
+        sequels.learn("sign-up", ANSWER, MAILS)
+        waited.append(sequels.tail_ms("sign-up", ANSWER))
+    ended(sequels, 1)
+    assert waited == [SURE_MS] * 3
+    assert sequels.tail_ms("sign-up", ANSWER) == QUIET_MS < UNKNOWN_MS < SURE_MS
+    assert sequels.tail_ms("sign-up", MAILS) == UNKNOWN_MS, "of what comes after it nothing is known"
