@@ -218,6 +218,28 @@ def test_for_good_means_never_again(house: House) -> None:
     house.run(test)
 
 
+def test_who_went_for_good_stands_again_once_the_point_is_shut(house: House) -> None:
+    async def test(house: House) -> None:
+        async with Yard.of(house) as yard:
+            pid, insert = yard.app.get_server_pid(), "insert into billing.plans values (1), (2)"
+            for _ in range(2):
+                writing = asyncio.create_task(yard.app.execute(insert))
+                await yard.parked()
+                await yard.let_through(for_good=True)
+                await writing
+                await yard.watcher.execute("truncate billing.plans")
+                for _ in range(2):  # what is shut already stays as it is
+                    shut = asyncio.Event()
+                    yard.parking.shut(pid, shut.set)
+                    await shut.wait()
+                assert await yard.watcher.fetchval(LOCKS, TAGS) == 2
+            assert await yard.parks(insert) == 2
+        assert yard.parking.failure is None
+        assert await yard.watcher.fetchval(LOCKS, TAGS) == 0
+
+    house.run(test)
+
+
 def test_reads_and_other_sessions_do_not_park(house: House) -> None:
     async def test(house: House) -> None:
         async with Yard.of(house) as yard:

@@ -64,3 +64,19 @@ def test_while_a_backend_is_held(error: Exception) -> None:
 def test_while_asking_who_waits_for_whom(error: Exception) -> None:
     with pytest.raises(DatabaseLost, match="the database went away"):
         asyncio.run(Blocking(Lost(error)).of([7]))
+
+
+@LOST
+def test_while_a_backend_that_went_for_good_is_held_again(error: Exception) -> None:
+    """It is said to be done, so that nobody waits for it, and the error is kept."""
+    parking = Parking(Lost(error), Lost(error))
+
+    async def shut() -> None:
+        async with parking.holding([]):
+            done = asyncio.Event()
+            parking.shut(7, done.set)
+            await done.wait()
+
+    with pytest.raises(DatabaseLost, match="the database went away"):
+        asyncio.run(shut())  # said again at the end, when all is let go
+    assert isinstance(parking.failure, DatabaseLost)
