@@ -17,8 +17,10 @@ from deadheat.engine.events import Exploration, Minimizing, RunFinished, Verdict
 from deadheat.engine.explore import REPEATED_MAX, Budget, Explorer
 from deadheat.engine.memory import Findings
 from deadheat.engine.minimize import Minimal, Tries, minimize
+from deadheat.engine.run import Ran, run_program
+from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants import judge
-from deadheat.schedule import Schedule
+from deadheat.schedule import Replay, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,12 +195,52 @@ def test_the_same_steps_that_violate_only_when_run_again_are_told_as_differing(
     exploring: Exploring,
 ) -> None:
     shop = Moody()
-    coverage = exploring.explore(shop, sink=shop).coverage
+    explored = exploring.explore(shop, sink=shop)
+    coverage = explored.coverage
     assert coverage.repeated >= 1
     assert coverage.diverged == 0, "no step came otherwise"
     assert coverage.differing == (
         "the same steps were clean once and violated an invariant once",
     ) * coverage.repeated  # fmt: skip
+    told = [event for event in exploring.events if isinstance(event, RunFinished)]
+    again = [event for event in told if event.strategy == "replay"]
+    assert len(again) == coverage.repeated
+    assert {event.verdict for event in again} == {Verdict.VIOLATED}
+    assert len({event.run for event in told}) == len(told), "each has a number of its own"
+    assert explored.verdict is Verdict.VIOLATED
+    (found,) = [finding for finding in explored.findings if finding.invariant == AGREE]
+    assert (found.strategy, found.shown_in, found.runs) == ("replay", len(again), len(again))
+
+
+@pytest.mark.parametrize(("sqlstate", "differs"), [("40P01", False), ("40001", True)])
+def test_a_run_that_a_deadlock_sent_another_way_does_not_differ(
+    exploring: Exploring, monkeypatch: pytest.MonkeyPatch, sqlstate: str, differs: bool
+) -> None:
+    """Whom Postgres chooses to end is chance; after any other error the steps are to be the same."""
+
+    async def ran(*arguments: Any, **options: Any) -> Ran:
+        made = await run_program(*arguments, **options)
+        if not isinstance(arguments[2], Replay):
+            return made
+        recorder = Recorder(made.run)
+        recorder.record(
+            actor="A",
+            plane=Plane.SQL,
+            kind=StepKind.RESULT,
+            label="update users",
+            data={"sqlstate": sqlstate},
+        )
+        history = History((*made.history, *recorder.history()))
+        return replace(made, history=history, diverged="step 3 was to be another one")
+
+    monkeypatch.setattr("deadheat.engine.explore.run_program", ran)
+    explored = exploring.explore(Shop(careful=True))
+    assert explored.verdict is Verdict.CLEAN
+    assert explored.coverage.repeated >= 1
+    assert explored.coverage.diverged == 0
+    assert explored.coverage.differing == ("step 3 was to be another one",) * (
+        explored.coverage.repeated * differs
+    )
 
 
 @pytest.mark.parametrize("shares", [True, False])

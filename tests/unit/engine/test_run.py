@@ -63,6 +63,7 @@ def test_a_later_run_sees_nothing_of_an_earlier_one() -> None:
         stage = Stage()
         first = await stage.play(two_people())
         second = await stage.play(two_people(), number=2)
+        assert (first.run, second.run) == (1, 2)
         assert first.settled is not None
         assert second.settled is not None
         return len(first.settled.stripe.customers), len(second.settled.stripe.customers)
