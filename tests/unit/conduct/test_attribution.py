@@ -34,9 +34,10 @@ def of(
     values: tuple[str, ...] = (),
     text: str = "",
     bound: Strand | None = None,
+    firm: bool = True,
 ) -> Attributed:
     found = people.conductor.attribution
-    return found.of(label, people.conductor.live(), values=values, text=text, bound=bound)
+    return found.of(label, people.conductor.live(), values=values, text=text, bound=bound, firm=firm)
 
 
 def comment(strand: Strand) -> str:
@@ -52,6 +53,18 @@ def test_an_open_transaction_says_it_before_anything_else(people: People) -> Non
     a, b = people.strand("A1", people.ada), people.strand("B1", people.bob)
     found = of(people, values=(people.bob.id,), text=comment(b), bound=a)
     assert found == Attributed(a, TRANSACTION, certain=True)
+
+
+def test_one_taken_by_cause_yields_to_a_value_of_exactly_one_other(people: People) -> None:
+    a, b = people.strand("A1", people.ada), people.strand("B1", people.bob)
+    values = (people.bob.id,)
+    assert of(people, values=values, bound=a, firm=False) == Attributed(b, PLANTED, certain=True)
+    assert of(people, values=values, bound=b, firm=False) == Attributed(b, TRANSACTION, certain=True)
+    assert of(people, text=comment(b), bound=a, firm=False).strand is a
+    assert people.conductor.attribution.disagreed == 1
+    people.strand("C1", people.bob)
+    assert of(people, values=values, bound=a, firm=False).strand is a, "two tabs are that person's"
+    assert people.conductor.attribution.disagreed == 1
 
 
 def test_a_comment_of_ours_goes_before_values_and_cause(people: People) -> None:
