@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from deadheat.program import Scenario
     from deadheat.schedule import Strategy
 
-SCHEDULES = 40  # runs of a scenario when nothing else is said
+SCHEDULES = 12  # runs of a scenario when nothing else is said
 STOPPED = " (stopped answering)"  # said of a stripe-mock that did not answer every call
 INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in a row
 DEADLOCK = "40P01"
