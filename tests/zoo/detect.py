@@ -1,9 +1,10 @@
 """How soon each mutant is found under control: ``python -m zoo.detect [MUTANT …]`` from ``tests``.
 
-For each mutant and each strategy, with 20 seeds (10 for a single strategy): how many schedules until its
-invariant is violated, up to 100. "portfolio" goes through the strategies as ``deadheat run --schedules 100`` does. What was
-found first is replayed 20 times. Twins are run under the portfolio and must stay clean. The table goes
-into ``detected.json``; ``--twins N`` and ``--seeds N`` say how much.
+For each mutant and each strategy, with 20 seeds (10 for a single strategy): how many schedules until
+its invariant is violated, up to 100. "portfolio" goes through the strategies as
+``deadheat run --schedules 100`` does. What was found first is replayed 20 times. Twins are run under
+the portfolio and must stay clean. The table goes into ``detected.json``; ``--twins N`` and
+``--seeds N`` say how much.
 """
 
 from __future__ import annotations
