@@ -66,13 +66,13 @@ class Attribution:
         """Say whose a step is, among the strands that are live.
 
         ``bound`` is whose transaction is open on the connection; not ``firm``, it was only by cause
-        that it was taken for theirs, and a value that another one carries says more.
+        that it was taken for theirs, and a value that one strand alone carries says more.
         """
         values = list(values)
         if bound is not None and not firm:
             named = self._named(live, values)
-            if len(named) == 1 and named[0] is not bound:
-                self.disagreed += 1
+            if len(named) == 1:
+                self.disagreed += named[0] is not bound
                 bound = None
         found = self._of(label, live, values, text, bound)
         self.rungs[found.rung] += 1

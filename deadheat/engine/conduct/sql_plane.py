@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from deadheat.engine.conduct.attribution import CAUSE
+from deadheat.engine.conduct.attribution import CAUSE, TRANSACTION
 from deadheat.engine.conduct.pace import POLLS_MS
 from deadheat.history import Plane, StepKind
 from deadheat.pgwire import Transaction
@@ -34,11 +34,15 @@ STATEMENT_CHARS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A flight that went to the server. ``noted`` is False for one that is no step (BEGIN)."""
+    """A flight that went to the server. ``noted`` is False for one that is no step (BEGIN).
+
+    ``firm``: more than cause says whose it is.
+    """
 
     strand: Strand
     label: str
     noted: bool
+    firm: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +100,7 @@ class SqlPlane:
         def release() -> None:
             line.hold = None
             self._record(StepKind.FLIGHT, line, strand, label, rung, _carried(flight))
-            self._send(line, flight, strand)
+            self._send(line, flight, strand, rung)
             if line.leaves:  # it may be through with its statement: the next one must find the point shut
                 line.once_left = connection.release
             else:
@@ -115,7 +119,7 @@ class SqlPlane:
         if any(statement.described.begins for statement in flight.statements):
             strand, rung = self._attribute(line, flight)
             line.bound, line.firm = strand, rung != CAUSE
-            self._send(line, flight, strand, noted=False)
+            self._send(line, flight, strand, rung, noted=False)
 
     def answered(
         self, connection: ControlledConnection, flight: Flight, result: Result, *, held: bool
@@ -134,9 +138,10 @@ class SqlPlane:
         self._leave(line, strand)
         self.conductor.pace.recheck = True
         if result.transaction in (Transaction.OPEN, Transaction.FAILED):
-            line.bound = strand
+            if line.bound is None:
+                line.bound, line.firm = strand, sent.firm
         elif result.transaction is Transaction.IDLE and not line.sent:
-            line.bound = None
+            line.bound, line.firm = None, True
 
         def note() -> None:
             if sent.noted:
@@ -232,15 +237,15 @@ class SqlPlane:
             firm=line.firm,
         )
         assert found.strand is not None
-        if line.bound is not None and found.strand is not line.bound:  # a value said more than cause
-            line.bound, line.firm = found.strand, True
+        if line.bound is not None and not line.firm and found.rung != TRANSACTION:
+            line.bound, line.firm = found.strand, True  # a value said more than cause
         self.conductor.moved(found.strand, label, learn=found.certain)
         return found.strand, found.rung
 
-    def _send(self, line: _Line, flight: Flight, strand: Strand, *, noted: bool = True) -> None:
+    def _send(self, line: _Line, flight: Flight, strand: Strand, rung: str, *, noted: bool = True) -> None:
         if not line.sent:
             line.sent_at, line.polls, line.behind = time.perf_counter(), 0, []
-        line.sent[id(flight)] = _Sent(strand, flight.label, noted)
+        line.sent[id(flight)] = _Sent(strand, flight.label, noted, rung != CAUSE)
         strand.executing += 1
 
     def _leave(self, line: _Line, strand: Strand) -> None:

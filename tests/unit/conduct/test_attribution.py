@@ -59,7 +59,7 @@ def test_one_taken_by_cause_yields_to_a_value_of_exactly_one_other(people: Peopl
     a, b = people.strand("A1", people.ada), people.strand("B1", people.bob)
     values = (people.bob.id,)
     assert of(people, values=values, bound=a, firm=False) == Attributed(b, PLANTED, certain=True)
-    assert of(people, values=values, bound=b, firm=False) == Attributed(b, TRANSACTION, certain=True)
+    assert of(people, values=values, bound=b, firm=False) == Attributed(b, PLANTED, certain=True)
     assert of(people, text=comment(b), bound=a, firm=False).strand is a
     assert people.conductor.attribution.disagreed == 1
     people.strand("C1", people.bob)

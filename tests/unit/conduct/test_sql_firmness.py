@@ -83,7 +83,6 @@ def test_cause_alone_is_what_makes_it_doubtful(house: House) -> None:
     assert house.conductor.attribution.rungs == {CAUSE: 1}
 
 
-@pytest.mark.xfail(reason="how firm the last transaction was is still said of the next one", strict=True)
 def test_one_that_a_value_opened_is_firm_whatever_the_last_one_was(house: House) -> None:
     house.one.send("commit")
     go(house.a)
@@ -94,7 +93,6 @@ def test_one_that_a_value_opened_is_firm_whatever_the_last_one_was(house: House)
     assert house.a.held
 
 
-@pytest.mark.xfail(reason="the answer to a BEGIN binds it again to whom cause had named", strict=True)
 def test_what_was_overruled_before_begin_was_answered_stays_so() -> None:
     house = House()
     house.b.executing = 1

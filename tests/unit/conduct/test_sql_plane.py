@@ -75,7 +75,7 @@ def test_what_begins_a_transaction_passes_and_binds_its_connection(house: House)
     house.b.executing = 0
     house.one.comes_back(Transaction.OPEN)
     assert house.nothing_left()
-    house.one.send(INSERT, house.people.ada.id.encode())
+    house.one.send(INSERT)
     go(house.a)
     assert house.steps(StepKind.FLIGHT)[0].attribution == TRANSACTION
 
