@@ -29,13 +29,16 @@ class RandomWalk:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random = random.Random(seed)
+        self._is_first = True  # never inert: a small budget must have a race in it
         self._inertia = 0.0
         self._last: str | None = None
 
     def begin(self, run: int) -> None:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
-        self._inertia = self._random.choice(INERTIAS) if self._random.random() < 0.5 else 0.0
+        inert = self._random.random() < 0.5 and not self._is_first
+        self._inertia = self._random.choice(INERTIAS) if inert else 0.0
+        self._is_first = False
         self._last = None
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """How soon each mutant is found under control: ``python -m zoo.detect [MUTANT …]`` from ``tests``.
 
-For each mutant and each strategy, with 20 seeds (10 for a single strategy): how many schedules until
+For each mutant and each strategy, with 20 seeds (5 for a single strategy): how many schedules until
 its invariant is violated, up to 100. "portfolio" goes through the strategies as
 ``deadheat run --schedules 100`` does. What was found first is replayed 20 times. Twins are run under
 the portfolio and must stay clean. The table goes into ``detected.json``; ``--twins N`` and
@@ -26,7 +26,7 @@ from deadheat.engine.suite import open_explorer
 from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares
 from deadheat.schedule.portfolio import STRATEGIES
 from deadheat.settings import load_settings
-from zoo.zoo import HERE, ZOO, Mutant, settings_file
+from .zoo import HERE, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,9 +95,9 @@ class Lab:
                 return n, schedule.recorded(ran.trace) if ran.trace else None
         return None, None
 
-    async def replays(self, schedule: Schedule) -> int:
-        """Count how many of 20 replays violate the invariant again."""
-        return sum([(await self.violated(Replay(schedule), schedule))[0] for _ in range(REPLAYS)])
+    async def replays(self, schedule: Schedule, times: int = REPLAYS) -> int:
+        """Count how many of so many replays violate the invariant again."""
+        return sum([(await self.violated(Replay(schedule), schedule))[0] for _ in range(times)])
 
 
 async def with_lab(mutant: Mutant, folder: Path, *, mended: bool, work: Any) -> Any:
@@ -119,7 +119,7 @@ async def detect(lab: Lab, seeds: int) -> dict[str, Any]:
     for sampler in SAMPLERS:
         firsts: list[int | None] = []
         schedule = None
-        for seed in range(1, (seeds if sampler == "portfolio" else (seeds + 1) // 2) + 1):
+        for seed in range(1, (seeds if sampler == "portfolio" else -(-seeds // 4)) + 1):
             first, found = await lab.runs_to_first(sampler, seed)
             firsts.append(first)
             schedule = schedule or found
@@ -148,8 +148,9 @@ def main() -> None:
     parser.add_argument("mutants", nargs="*")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--twins", type=int, default=0)
+    parser.add_argument("--into", type=Path, default=DETECTED)
     given = parser.parse_args()
-    table = json.loads(DETECTED.read_text()) if DETECTED.exists() else {}
+    table = json.loads(given.into.read_text()) if given.into.exists() else {}
     for mutant in ZOO:
         if given.mutants and mutant.name not in given.mutants:
             continue
@@ -163,7 +164,7 @@ def main() -> None:
                 row["mended"] = asyncio.run(work)
         sys.stdout.write(f"{mutant.name}: {json.dumps(row)}\n")
         sys.stdout.flush()
-        DETECTED.write_text(json.dumps(table, indent=2) + "\n")
+        given.into.write_text(json.dumps(table, indent=2) + "\n")
 
 
 if __name__ == "__main__":

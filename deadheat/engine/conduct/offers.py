@@ -75,13 +75,14 @@ class Offers:
             return
         self._hold(self._strand(name, event_id), event_id, first=True)
 
-    def _strand(self, name: str, event_id: str) -> Strand:
+    def _strand(self, name: str, event_id: str, copy: int = 0) -> Strand:
+        """Give the strand of a delivery; by default a copy goes right behind its original."""
         event_type = self.courier.outbox.type_of(event_id)
         return self.conductor.strand(
             name,
             actor=self.actor,
             operation=f"{DELIVERIES} {event_type}",
-            order=(*self.order, len(self.conductor.strands)),
+            order=(*self.order, list(self._known).index(event_id), copy),
             part=self._whose(event_id),
             values=(event_id,),
         )
@@ -98,8 +99,8 @@ class Offers:
         def release() -> None:
             self.conductor.between.add(strand.name)
             if first:
-                for copy in self._copies(strand.name):
-                    self._hold(self._strand(copy, event_id), event_id)
+                for n, copy in enumerate(self._copies(strand.name), 1):
+                    self._hold(self._strand(copy, event_id, n), event_id)
             self.group.create_task(self._deliver(strand, event_id))
 
         event_type = self.courier.outbox.type_of(event_id)
