@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from deadheat.schedule import Strategy
 
 IN_AIR_MAX = 6  # operations and deliveries at once: more of them only wait for each other in a pool
-REPEATS_MAX = 3  # after that an actor goes behind all others, until one of them has moved
+REPEATS_MAX = 3  # after that a strand goes behind all others, until one of them has moved
 NAMED_SECONDS_MAX = 5.0  # how long a replay waits for a step that its schedule names
 
 
@@ -258,7 +258,7 @@ class Conductor:
         return fair or held
 
     def _repeats_itself(self, hold: Hold) -> bool:
-        counts = self._repeats.get(hold.strand.actor)
+        counts = self._repeats.get(hold.strand.name)
         return counts is not None and counts[hold.name.label] >= REPEATS_MAX
 
     async def _choose(self, strategy: Strategy, held: Sequence[Hold]) -> None:
@@ -290,10 +290,10 @@ class Conductor:
     def _release(self, hold: Hold) -> None:
         strand = hold.strand
         strand.held.remove(hold)
-        for actor, counts in self._repeats.items():
-            if actor != strand.actor:
+        for name, counts in self._repeats.items():
+            if name != strand.name:
                 counts.clear()
-        self._repeats.setdefault(strand.actor, Counter())[hold.name.label] += 1
+        self._repeats.setdefault(strand.name, Counter())[hold.name.label] += 1
         strand.turns += 1
         strand.moved_at = time.perf_counter()
         strand.silent = False
