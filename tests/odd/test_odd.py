@@ -110,7 +110,9 @@ def test_each_flight_is_given_to_whom_it_is_of(explored: Explored) -> None:
     assert result.flights >= 40
 
 
-@pytest.mark.xfail(reason="who polls is silent, and its poll may be given to the other who does", strict=False)
+@pytest.mark.xfail(
+    reason="who polls is silent, and its poll may be given to the other who does", strict=False
+)
 @modes("polls")
 def test_each_poll_is_given_to_whom_it_is_of(explored: Explored) -> None:
     assert compared(explored.steps).wrong == ()
