@@ -55,10 +55,8 @@ class Conductor:
         self.pace = Pace(self)
         self.between: set[str] = set()  # actors that are in our own hands: about to go on
         self._changed = asyncio.Event()
-        self._last: str | None = None
         self._arrivals = 0
         self._repeats: dict[str, Counter[str]] = {}
-        self._failure: BaseException | None = None
 
     # -- strands ------------------------------------------------------------------------------------
 
@@ -270,7 +268,6 @@ class Conductor:
                 strategy.give_up()
             return
         self.trace.append(Released(tuple(views), chosen))
-        self._last = views[chosen[0]].name.strand
         self.unordered += len(chosen) - 1
         for index in chosen:
             self._release(held[index])

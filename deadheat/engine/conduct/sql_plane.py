@@ -83,7 +83,6 @@ class SqlPlane:
     recorder: Recorder
     proxy: PostgresProxy
     parking: Parking | None = None
-    inside: int = 0  # flights of more than one statement, or that call a function: not ordered inside
     stuck: set[int] = field(default_factory=set)  # backends of the target that block, left by another run
     lines: dict[ControlledConnection, _Line] = field(default_factory=dict)
 
@@ -106,10 +105,7 @@ class SqlPlane:
             else:
                 connection.release()
 
-        before = len(strand.held)
-        self.conductor.hold(strand, "flight", label, release, reads=reads, writes=writes)
-        if len(strand.held) > before:
-            line.hold = strand.held[-1]
+        self._hold(line, strand, "flight", label, release, reads=reads, writes=writes)
 
     def passed(self, connection: ControlledConnection, flight: Flight) -> None:
         """Note a flight that goes on at once; one that opens a transaction binds its connection."""
@@ -260,9 +256,17 @@ class SqlPlane:
         line.is_blocked = line.is_parked = False
         line.parks, line.polls, line.sent_at = 0, 0, time.perf_counter()
 
-    def _hold(self, line: _Line, strand: Strand, kind: str, label: str, release: Callable[[], None]) -> None:
+    def _hold(
+        self,
+        line: _Line,
+        strand: Strand,
+        kind: str,
+        label: str,
+        release: Callable[[], None],
+        **touches: frozenset[str],
+    ) -> None:
         before = len(strand.held)
-        self.conductor.hold(strand, kind, label, release)
+        self.conductor.hold(strand, kind, label, release, **touches)
         if len(strand.held) > before:
             line.hold = strand.held[-1]
 
