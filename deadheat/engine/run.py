@@ -263,6 +263,8 @@ class Run:
                 await self.race.conducted(strategy)
             finally:
                 plane.parking = None
+        if parking.failure is not None:
+            raise Trouble(f"writes could not be held inside their statements: {parking.failure}")
 
     async def _lead(self, operation: Operation, n: int) -> None:
         """Do an operation before the race."""
