@@ -112,16 +112,17 @@ class Coverage:
     """What the controlled runs of an exploration covered, and what they could not order.
 
     ``schedules`` are distinct ones, ``choices`` steps that were chosen; ``attributed`` all steps that
-    the target sent, ``unattributed`` those of nobody known, ``late`` those that came while another
-    step was in the air. ``unordered`` are flights of which another overlapped. ``diverged`` replays
-    left their schedule. ``repeated`` schedules were run twice; ``differing`` says how those differed
-    that did.
+    the target sent, ``unattributed`` those of nobody known, ``disagreed`` those of whom one sign
+    said this and another that, ``late`` those that came while another step was in the air.
+    ``unordered`` are flights of which another overlapped. ``diverged`` replays left their schedule.
+    ``repeated`` schedules were run twice; ``differing`` says how those differed that did.
     """
 
     schedules: int = 0
     choices: int = 0
     attributed: int = 0
     unattributed: int = 0
+    disagreed: int = 0
     late: int = 0
     unordered: int = 0
     diverged: int = 0

@@ -93,6 +93,7 @@ class Findings:
             "about": scenario.about,
             "invariants": [finding.invariant],
             "replays": finding.replays,
+            "replays_diverged": finding.replays_diverged,
             "schedule": schedule.to_json(),
             "program": scenario.drawn,
             "steps": [step.line() for step in finding.history],

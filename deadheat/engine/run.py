@@ -60,8 +60,8 @@ class Ran:
     """A run that is over. ``settled`` is None when it came to nothing, and ``reason`` says why.
 
     ``trace`` are its choices, empty where nothing was controlled; ``strands`` maps those that took
-    part to what they did. ``late``, ``unattributed`` and ``attributed`` count steps, ``diverged``
-    says how a replay left its schedule.
+    part to what they did. ``late``, ``unattributed``, ``disagreed`` (one sign named another strand
+    than the next) and ``attributed`` count steps, ``diverged`` says how a replay left its schedule.
     """
 
     history: History
@@ -73,6 +73,7 @@ class Ran:
     strands: Mapping[str, str] = field(default_factory=dict)
     late: int = 0
     unattributed: int = 0
+    disagreed: int = 0
     attributed: int = 0
     unordered: int = 0
     diverged: str | None = None
@@ -125,6 +126,7 @@ async def run_program(
         strands={s.name: s.operation for s in conductor.strands.values() if s.turns},
         late=conductor.late,
         unattributed=conductor.attribution.rungs[NONE],
+        disagreed=conductor.attribution.disagreed,
         attributed=conductor.attribution.rungs.total(),
         unordered=conductor.unordered,
         diverged=strategy.finished() if isinstance(strategy, Replay) else None,

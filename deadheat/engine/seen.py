@@ -58,6 +58,7 @@ class Seen:
     choices: int = 0
     attributed: int = 0
     unattributed: int = 0
+    disagreed: int = 0
     late: int = 0
     unordered: int = 0
     repeated: int = 0
@@ -105,6 +106,7 @@ class Seen:
         if ran.trace:
             self.attributed += ran.attributed
             self.unattributed += ran.unattributed
+            self.disagreed += ran.disagreed
             self.late += ran.late
             self.unordered += ran.unordered
 
@@ -174,6 +176,7 @@ class Seen:
             choices=self.choices,
             attributed=self.attributed,
             unattributed=self.unattributed,
+            disagreed=self.disagreed,
             late=self.late,
             unordered=self.unordered,
             diverged=self.diverged,

@@ -29,8 +29,10 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
     chosen = sum(one.choices for one in covered)
     yield f"ordered: {_many(schedules, 'distinct schedule')}, {_many(chosen, 'choice')}"
     steps = sum(one.attributed for one in covered)
+    disagreed = sum(one.disagreed for one in covered)
     yield (
         f"attribution: {_part(sum(one.unattributed for one in covered), steps)} nobody's, "
+        f"{f'{_part(disagreed, steps)} doubtful, ' if disagreed else ''}"
         f"{_part(sum(one.late for one in covered), steps)} late, of {_many(steps, 'step')}"
     )
     yield _inside(explorations)

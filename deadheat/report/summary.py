@@ -129,6 +129,7 @@ def _coverage(exploration: Exploration) -> dict[str, Any]:
         "choices": covered.choices,
         "steps": covered.attributed,
         "unattributed": covered.unattributed,
+        "disagreed": covered.disagreed,
         "late": covered.late,
         "overlapped": covered.unordered,
         "repeated": covered.repeated,

@@ -53,6 +53,7 @@ class Shop:
         self.proxy = proxy
         self.parking = parking
         self.blocking = blocking
+        self.dsn = ""
         self.apps: list[Any] = []
         self.tags: list[str] = []
 
@@ -66,6 +67,7 @@ class Shop:
         async with PostgresProxy(address, OpenGate()) as proxy:
             made = cls(house, proxy, Parking(holder, builder), Blocking(watcher))
             dsn = house.server.dsn_through(proxy.port, DATABASE)
+            made.dsn = dsn
             made.apps = [await asyncpg.connect(dsn) for _ in range(actors)]
             async with made.parking.installed():
                 yield made
@@ -83,6 +85,8 @@ class Shop:
 
         async def play(number: int, statements: tuple[str, ...]) -> None:
             nonlocal left
+            if number == len(self.apps):
+                self.apps.append(await asyncpg.connect(self.dsn))
             actor, app = "AB"[number], self.apps[number]
             strand = conductor.strand(f"{actor}1", actor=actor, operation="write", order=(number,))
             conductor.opened(strand, "request")
@@ -122,6 +126,20 @@ def test_a_statement_of_many_rows_parks_three_times_and_then_goes_for_good(house
             assert shop.tags == ["INSERT 0 200"]
             parked = await shop.race(Serial(), ("delete from plans where id < 3",))
             assert parked[1:] == ["A1 park delete plans", "A1 park delete plans #2"], "held anew by each run"
+
+    house.run(test)
+
+
+def test_a_session_that_connects_during_the_race_parks_as_well(house: House) -> None:
+    async def test(house: House) -> None:
+        async with Shop.of(house, actors=0) as shop:
+            steps = await shop.race(Serial(), (INSERT, "delete from plans"))
+            assert steps == [
+                "A1 flight insert plans",
+                "A1 park insert plans",
+                "A1 flight delete plans",
+                "A1 park delete plans",
+            ]
 
     house.run(test)
 

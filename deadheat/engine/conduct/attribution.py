@@ -111,7 +111,7 @@ class Attribution:
             return Attributed(None, NONE)
         if len(among) == 1:
             return Attributed(among[0], CAUSE, certain=not among[0].is_waiting)
-        known = [s for s in among if self.sequels.knows(s.operation, s.label, label)]
+        known = [s for s in among if self.sequels.knows(s.operation, s.done.last, label)]
         if not known:  # nobody was ever seen to do that: whoever moved last
             return Attributed(max(among, key=lambda strand: strand.moved_at), CAUSE)
         moving = [strand for strand in known if not strand.silent]

@@ -106,8 +106,10 @@ class Conductor:
         now = time.perf_counter()
         if label:
             if learn and self.learns:
-                self.sequels.learn(strand.operation, strand.label, label)
-            strand.label = label
+                self.sequels.learn(strand.operation, strand.done.last, label)
+                if label != ANSWER and not strand.is_open:
+                    self.sequels.went_on(strand.operation, strand.done)
+            strand.done.add(label)
         strand.moved_at = now
         strand.silent = False
         self.wake()
@@ -124,7 +126,7 @@ class Conductor:
         self._changed.set()
 
     def _await_tail(self, strand: Strand) -> None:
-        tail_ms = self.sequels.tail_ms(strand.operation, strand.label)
+        tail_ms = self.sequels.tail_ms(strand.operation, strand.done)
         strand.tail_until = time.perf_counter() + tail_ms / 1000
 
     def traceparent(self, strand: Strand) -> str:

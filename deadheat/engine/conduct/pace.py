@@ -91,7 +91,7 @@ class Pace:
                 return strand.tail_until
             strand.tail_until = 0.0
             if not strand.is_open and self.conductor.learns:
-                self.conductor.sequels.ended(strand.operation, strand.label)
+                self.conductor.sequels.ended(strand.operation, strand.done)
         return None
 
     async def look(self) -> None:
@@ -130,7 +130,7 @@ class Pace:
             elif strand.calls:
                 parts.append(f"{strand.name} has a Stripe call under way")
             elif strand.is_open:
-                parts.append(f"{strand.name} ({strand.operation}) shows nothing after {strand.label!r}")
+                parts.append(f"{strand.name} ({strand.operation}) shows nothing after {strand.done.last!r}")
         if self.conductor.between:
             parts.append(f"{sorted(self.conductor.between)} are about to go on")
         return "; ".join(parts) or "nothing is live"

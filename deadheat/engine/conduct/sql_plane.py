@@ -91,6 +91,7 @@ class SqlPlane:
     def offered(self, connection: ControlledConnection, flight: Flight) -> None:
         """Hold a flight that executes something."""
         line = self._line(connection)
+        self._park_newcomer(line)
         strand, rung = self._attribute(line, flight)
         label = flight.label
         reads = frozenset().union(*(s.described.reads for s in flight.statements))
@@ -128,9 +129,8 @@ class SqlPlane:
                 connection.release_result()
             return
         strand, behind = sent.strand, line.behind
-        if line.parks >= PARKS_MAX and self.parking is not None and connection.pid is not None:
-            line.leaves += 1  # it went through for good: its next flight must find the point shut
-            self.parking.shut(connection.pid, lambda: self._passed(line))
+        if line.parks >= PARKS_MAX:  # it went through for good: its next flight must find the point shut
+            self._shut(line)
         self._leave(line, strand)
         self.conductor.pace.recheck = True
         if result.transaction in (Transaction.OPEN, Transaction.FAILED):
@@ -311,6 +311,19 @@ class SqlPlane:
             parking.let_through(pid, lambda: self._passed(line), for_good=line.parks >= PARKS_MAX)
 
         self._hold(line, strand, "park", head.label, release)
+
+    def _park_newcomer(self, line: _Line) -> None:
+        """Hold a connection made since the yield points went up at its writes, as all others are."""
+        pid, parking = line.connection.pid, self.parking
+        idle = not line.sent and not line.leaves
+        if idle and parking is not None and pid is not None and not parking.holds(pid):
+            self._shut(line)
+
+    def _shut(self, line: _Line) -> None:
+        pid = line.connection.pid
+        if self.parking is not None and pid is not None:
+            line.leaves += 1
+            self.parking.shut(pid, lambda: self._passed(line))
 
     def _passed(self, line: _Line) -> None:
         """Take note that the yield point is shut again behind a backend, or open for the rest of it."""

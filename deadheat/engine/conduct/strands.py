@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine.conduct.sequels import Done
 from deadheat.schedule import Held, StepName
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Strand:
     """One operation or delivery. ``order`` is its place in the default policy.
 
     ``is_open``: its request went and the answer has not come. ``executing`` and ``blocked`` count its
-    flights at Postgres, ``calls`` its Stripe calls between two crossings. ``label`` is its last step.
+    flights at Postgres, ``calls`` its Stripe calls between two crossings. ``done`` is what it did.
     ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
     the quiet period.
     """
@@ -68,7 +69,7 @@ class Strand:
     executing: int = 0
     blocked: int = 0
     calls: int = 0
-    label: str = ""
+    done: Done = field(default_factory=Done)
     tail_until: float = 0.0
     silent: bool = False
     moved_at: float = 0.0

@@ -116,7 +116,7 @@ class Parking:
 
     @asynccontextmanager
     async def holding(self, pids: Iterable[int]) -> AsyncIterator[Parking]:
-        """Hold these backends at each write for as long as the block lasts; they may grow by `hold`."""
+        """Hold these backends, and those of `hold` and `shut`, at each write while the block lasts."""
         self.failure = None
         for pid in pids:
             await self.hold(pid)
@@ -140,6 +140,10 @@ class Parking:
             with _while_it_stands():
                 await self._holder.execute(_HOLD.replace("$1", str(pid)))
 
+    def holds(self, pid: int) -> bool:
+        """Whether a backend parks at its next write."""
+        return pid in self._held
+
     def let_through(self, pid: int, passed: Callable[[], None], *, for_good: bool = False) -> None:
         """Let a parked backend write, and say when it has ``passed``.
 
@@ -148,7 +152,7 @@ class Parking:
         self._turns.put_nowait((_Turn.FOR_GOOD if for_good else _Turn.ONE_ROW, pid, passed))
 
     def shut(self, pid: int, passed: Callable[[], None]) -> None:
-        """Hold a backend again that went through for good, and say when that is done."""
+        """Hold a backend from now on, again or for the first time, and say when that is done."""
         self._turns.put_nowait((_Turn.SHUT, pid, passed))
 
     async def _work(self) -> None:

@@ -192,6 +192,10 @@ class Yard:
     let: list[tuple[int, bool]] = field(default_factory=list)
     shut_behind: list[int] = field(default_factory=list)
     passed: list[Callable[[], None]] = field(default_factory=list)
+    newcomers: set[int] = field(default_factory=set)
+
+    def holds(self, pid: int) -> bool:
+        return pid not in self.newcomers
 
     def let_through(self, pid: int, passed: Callable[[], None], *, for_good: bool = False) -> None:
         self.let.append((pid, for_good))
@@ -199,6 +203,7 @@ class Yard:
 
     def shut(self, pid: int, passed: Callable[[], None]) -> None:
         self.shut_behind.append(pid)
+        self.newcomers.discard(pid)
         self.passed.append(passed)
 
 

@@ -148,8 +148,8 @@ def test_who_is_blocked_but_has_a_call_under_way_could_have(people: People) -> N
 def test_with_a_pool_of_one_the_table_says_who_of_several_goes_on(people: People) -> None:
     """A has just committed and gives its connection back; B and C wait for it. All three could."""
     a, b, c = (people.strand(name, people.ada) for name in ("A1", "B1", "C1"))
-    a.label = "flight COMMIT"
-    c.label = "effect POST /v1/customers"
+    a.done.add("flight COMMIT")
+    c.done.add("effect POST /v1/customers")
     people.sequels.learn(SIGN_UP, "request POST /sign-up", INSERT)
     people.sequels.learn(SIGN_UP, "flight COMMIT", "answer")
     assert of(people) == Attributed(b, CAUSE, certain=False)

@@ -424,7 +424,7 @@ def test_what_is_long_is_cut_and_what_is_not_printable_left_out(house: House) ->
 def test_what_only_cause_names_teaches_where_one_alone_could(house: House) -> None:
     house.one.send(INSERT)
     mover = next(s for s in (house.a, house.b) if s.held)
-    assert mover.label == "flight insert profiles"
+    assert mover.done.last == "flight insert profiles"
     assert not house.people.sequels.knows("sign-up", "request POST /sign-up", "flight insert profiles")
     other = house.b if mover is house.a else house.a
     house.two.send(INSERT)

@@ -66,6 +66,7 @@ COVERAGE = Coverage(
     choices=410,
     attributed=800,
     unattributed=4,
+    disagreed=8,
     late=2,
     unordered=3,
     diverged=1,

@@ -133,7 +133,7 @@ def test_a_clean_exploration_says_what_it_covered() -> None:
         "signup.two-at-once is clean: with no violation in 24 runs of this sampler "
         "the violation rate is below 3/24 (95%), 12.5%",
         "  ordered: 20 distinct schedules, 410 choices",
-        "  attribution: 4 (0.50%) nobody's, 2 (0.25%) late, of 800 steps",
+        "  attribution: 4 (0.50%) nobody's, 8 (1.00%) doubtful, 2 (0.25%) late, of 800 steps",
         "  inside statements: 3 flights overlapped another, their insides in no chosen order; writes were "
         "parked in 4 runs; every other flight was one step",
         "  run twice: 10 schedules, 1 differed, first: step 7 was to be A1s1, which never came; "

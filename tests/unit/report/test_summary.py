@@ -41,7 +41,7 @@ def summarised(explorations: Sequence[Exploration], **changes: object) -> dict[s
 
 def coverage(sampled: int) -> dict[str, Any]:
     """What an exploration says that covered nothing under control."""
-    counts = ("schedules", "choices", "steps", "unattributed", "late", "overlapped", "repeated")
+    counts = ("schedules", "choices", "steps", "unattributed", "disagreed", "late", "overlapped", "repeated")
     return {"sampled": sampled, "bound": None, **dict.fromkeys(counts, 0), "differing": []}
 
 
@@ -79,6 +79,7 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "choices": 410,
         "steps": 800,
         "unattributed": 4,
+        "disagreed": 8,
         "late": 2,
         "overlapped": 3,
         "repeated": 10,
