@@ -138,7 +138,7 @@ class Explorer:
         if not self.deployments:
             seen.reasons[self._gone or "there is nothing to run it on"] += 1
             seen.verdict = Verdict.INCONCLUSIVE
-        await self._each(lambda deployment: self._warm_up(deployment, scenario))
+        await self._each(lambda deployment: self.make_warm(deployment, scenario))
         await self._remembered(seen)
         for name in budget.strategies:
             share, seconds = budget.share(name), budget.seconds_of(name)
@@ -167,9 +167,9 @@ class Explorer:
     ) -> tuple[Ran, Judgement | None]:
         """Run one schedule to the letter, on the first deployment."""
         deployment = self.deployments[0]
-        await self._warm_up(deployment, scenario)
+        await self.make_warm(deployment, scenario)
         seen = Seen(scenario)
-        return await self._run(deployment, seen, Replay(schedule), schedule, on_release=on_release)
+        return await self.run_once(deployment, seen, Replay(schedule), schedule, on_release=on_release)
 
     def _possible(self, budget: Budget) -> Budget:
         """Leave out what needs control where there is none, and yields in a database not ours."""
@@ -187,7 +187,7 @@ class Explorer:
             for deployment in tuple(self.deployments):
                 group.create_task(work(deployment))
 
-    async def _warm_up(self, deployment: Deployment, scenario: Scenario) -> None:
+    async def make_warm(self, deployment: Deployment, scenario: Scenario) -> None:
         """Run a scenario at full concurrency where it does what a deployment has not done yet."""
         program = scenario(World(f"{self.invocation}w{next(self._numbers):x}"))
         new = {name_of(operation) for operation in program.operations()} - deployment.warm
@@ -221,13 +221,13 @@ class Explorer:
     ) -> tuple[Ran, Judgement | None]:
         """Make one run that counts, and take it in."""
         number = next(self._numbers)
-        ran, judgement = await self._run(deployment, seen, strategy, schedule, number=number)
+        ran, judgement = await self.run_once(deployment, seen, strategy, schedule, number=number)
         made = schedule.recorded(ran.trace) if ran.trace else None
         finished = seen.note(strategy.name, number, ran, judgement, made)
         self.emit(finished)
         return ran, judgement
 
-    async def _run(
+    async def run_once(
         self,
         deployment: Deployment,
         seen: Seen,
@@ -237,6 +237,7 @@ class Explorer:
         number: int | None = None,
         on_release: Callable[[Hold], None] | None = None,
     ) -> tuple[Ran, Judgement | None]:
+        """Run the scenario of ``seen`` once and judge it; ``seen`` does not count the run."""
         number = number if number is not None else next(self._numbers)
         program = seen.scenario(World(f"{self.invocation}{number:x}"))
         seen.actors = len(program.race)
@@ -264,7 +265,7 @@ class Explorer:
         seen.repeated += 1
         diverged = seen.diverged
         seen.proving += 1
-        ran, judgement = await self._run(deployment, seen, Replay(schedule), schedule)
+        ran, judgement = await self.run_once(deployment, seen, Replay(schedule), schedule)
         seen.diverged = diverged  # counted as a difference, not as a replay that went astray
         if ran.diverged is not None:
             if not _deadlocked(ran):
@@ -306,7 +307,7 @@ class Explorer:
         async def tries(schedule: Schedule, replay: Replay) -> tuple[Ran, Judgement | None]:
             self.emit(Minimizing(scenario=seen.scenario.name, invariant=invariant, runs=next(runs)))
             seen.proving += 1
-            return await self._run(deployment, seen, replay, schedule)
+            return await self.run_once(deployment, seen, replay, schedule)
 
         minimal = await minimize(found, tries)
         if minimal is None:

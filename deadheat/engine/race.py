@@ -60,7 +60,6 @@ class Race:
         """Race under control: one step at a time, as the strategy chooses."""
         actors = self._actors()
         self._playing = len(actors)
-        self.conductor.controls = True
         self.conductor.between |= set(actors)
         async with asyncio.TaskGroup() as group:
             for actor, operations in actors.items():

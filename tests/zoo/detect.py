@@ -76,7 +76,7 @@ class Lab:
         """Run once; says whether the invariant was violated."""
         seen = Seen(self.scenario)
         deployment = self.explorer.deployments[0]
-        ran, judgement = await self.explorer._run(deployment, seen, strategy, schedule)
+        ran, judgement = await self.explorer.run_once(deployment, seen, strategy, schedule)
         self.inconclusive += judgement is None
         return bool(judgement) and any(v.invariant == self.invariant for v in judgement.violations), ran
 
@@ -111,7 +111,7 @@ async def with_lab(mutant: Mutant, folder: Path, *, mended: bool, work: Any) -> 
     async with open_explorer(
         settings, run_id="zoo-1", folder=logs, sink=Nowhere(), emit=lambda event: None
     ) as explorer:
-        await explorer._warm_up(explorer.deployments[0], scenario)
+        await explorer.make_warm(explorer.deployments[0], scenario)
         return await work(Lab(explorer, scenario, mutant.invariant))
 
 
