@@ -79,6 +79,8 @@ class RunGate:
                 self.cast.made(call.object_ids, part)
             self.on_effect()
         strand, rung = self._strands.get(id(call), (None, "planted" if part else NOBODY))
+        if strand is not None:
+            strand.told.update(call.object_ids)
         self.recorder.record(
             actor=self._actor(part, strand),
             plane=Plane.STRIPE,

@@ -2,8 +2,9 @@
 
 Rungs, strongest first: the open transaction of the connection; a ``traceparent`` comment of ours in
 the statement; a value that only one live strand carries (a user's id or address, an event's id);
-cause: the one strand that could have sent it, or, where several could, the one for which such a step
-was ever seen to come next. What no rung decides is unattributed: scheduled all the same.
+cause: the one strand that could have sent it, or, where several could, the one that alone was told a
+value in it (by a row or by Stripe), or for which such a step was ever seen to come next. What no rung
+decides is unattributed: scheduled all the same.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Attribution:
         among = [strand for strand in able if not named or strand in named]
         if named and able and not among:
             self.disagreed += 1
-        return self._by_cause(label, among or named or able or list(live))
+        return self._by_cause(label, among or named or able or list(live), values)
 
     def _named(self, live: Sequence[Strand], values: Sequence[str]) -> list[Strand]:
         """Give the live strands that the values speak of: by a value of their own, else by their user."""
@@ -106,11 +107,14 @@ class Attribution:
         part = self.cast.whose(values)
         return [] if part is None else [strand for strand in live if strand.part is part]
 
-    def _by_cause(self, label: str, among: list[Strand]) -> Attributed:
+    def _by_cause(self, label: str, among: list[Strand], values: Sequence[str]) -> Attributed:
         if not among:
             return Attributed(None, NONE)
         if len(among) == 1:
             return Attributed(among[0], CAUSE, certain=not among[0].is_waiting)
+        told = [strand for strand in among if not strand.told.isdisjoint(values)]
+        if len(told) == 1:
+            return Attributed(told[0], CAUSE)
         known = [s for s in among if self.sequels.knows(s.operation, s.done.last, label)]
         if not known:  # nobody was ever seen to do that: whoever moved last
             return Attributed(max(among, key=lambda strand: strand.moved_at), CAUSE)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PARKS_MAX = 3  # of one flight: a statement that writes more rows is let through after that
 VALUE_CHARS_MAX = 120
+INTEGER_BYTES = (4, 8)  # a binary one begins with zeros: text has none
 STATEMENT_CHARS_MAX = 1000
 
 
@@ -138,6 +139,8 @@ class SqlPlane:
                 line.bound, line.firm = strand, sent.firm
         elif result.transaction is Transaction.IDLE and not line.sent:
             line.bound, line.firm = None, True
+
+        strand.told.update(value for row in result.sample for value in row if value != "NULL")
 
         def note() -> None:
             if sent.noted:
@@ -356,13 +359,15 @@ class SqlPlane:
 
 
 def _values(flight: Flight) -> Iterator[str]:
-    """Give the parameters of a flight as texts: text as it is, sixteen bytes as a UUID."""
+    """Give the parameters of a flight as texts: text as it is, binary as the UUID or integer it may be."""
     for statement in flight.statements:
         for parameter in statement.parameters:
             if parameter is None:
                 continue
             if len(parameter) == 16:
                 yield str(UUID(bytes=parameter))
+            elif len(parameter) in INTEGER_BYTES and b"\0" in parameter:
+                yield str(int.from_bytes(parameter, signed=True))
             try:
                 yield parameter.decode()
             except UnicodeDecodeError:

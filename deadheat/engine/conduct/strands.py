@@ -56,7 +56,7 @@ class Strand:
     ``is_open``: its request went and the answer has not come. ``executing`` and ``blocked`` count its
     flights at Postgres, ``calls`` its Stripe calls between two crossings. ``done`` is what it did.
     ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
-    the quiet period.
+    the quiet period. ``told``: values in rows and objects that it was given, ids that it may send next.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Strand:
     done: Done = field(default_factory=Done)
     tail_until: float = 0.0
     silent: bool = False
+    told: set[str] = field(default_factory=set)
     moved_at: float = 0.0
     turns: int = 0
     held: list[Hold] = field(default_factory=list)

@@ -156,6 +156,18 @@ def test_with_a_pool_of_one_the_table_says_who_of_several_goes_on(people: People
     assert of(people, "answer").strand is a
 
 
+def test_among_those_who_might_it_is_the_one_that_was_told_a_value_in_it(people: People) -> None:
+    """Both wait at a poll of a job, silent; A began to wait first, and B was given the job's id."""
+    a, b = people.strand("A1", people.ada), people.strand("B1", people.ada)
+    people.sequels.learn(SIGN_UP, "request POST /sign-up", INSERT)
+    a.silent = b.silent = True
+    b.told.add("job-2")
+    assert of(people, values=("job-2",)).strand is b
+    assert of(people, values=("job-1",)).strand is a
+    a.told.add("job-2")
+    assert of(people, values=("job-2",)).strand is a, "both were told: whoever has waited longest"
+
+
 def test_among_those_who_might_the_one_that_moves_goes_before_silent_ones(people: People) -> None:
     a, b = people.strand("A1", people.ada), people.strand("B1", people.bob)
     people.sequels.learn(SIGN_UP, "request POST /sign-up", INSERT)
