@@ -71,6 +71,7 @@ def test_everyday_calls_pass_it() -> None:
     assert notices == []
 
 
+@pytest.mark.fidelity("It validates what we model, its objections in Stripe's shape")
 @pytest.mark.parametrize(
     ("params", "code", "param"),
     [
@@ -118,6 +119,7 @@ def test_mode_warn_lets_everything_pass_and_says_so() -> None:
     assert len(notices) == 1
 
 
+@pytest.mark.fidelity("It answers routes that are not modelled")
 def test_it_answers_what_we_do_not_model_under_our_headers_and_keys() -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         v1 = client(server).v1
@@ -146,6 +148,7 @@ def test_without_it_what_we_do_not_model_is_not_found() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("Its outage is told once and changes no result")
 def test_an_outage_is_told_once_and_changes_no_result() -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         (process,) = [p for p in psutil.process_iter(["name"]) if _is_ours(p)]

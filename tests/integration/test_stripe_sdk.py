@@ -15,6 +15,8 @@ from deadheat.stripe_sim import MONTHLY, PRODUCT, YEARLY, Endpoint, Outbox
 pytestmark = pytest.mark.filterwarnings(SDK_WARNING)
 
 
+@pytest.mark.fidelity("stripe-python, async")
+@pytest.mark.fidelity("Checkout: a session is open, then complete")
 def test_sign_up_check_out_pay_cancel_refund_async() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -56,6 +58,8 @@ def test_sign_up_check_out_pay_cancel_refund_async() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python, sync")
+@pytest.mark.fidelity("A session expires, by its time or by a call")
 def test_the_same_calls_through_the_sync_client() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -89,6 +93,7 @@ def test_the_same_calls_through_the_sync_client() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python pages through lists and search by itself")
 def test_auto_pagination() -> None:
     async def story() -> None:
         async with stage() as (_, server):
@@ -122,6 +127,7 @@ def test_seeded_catalog() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python raises its own classes of errors")
 @pytest.mark.parametrize(
     ("params", "error", "code"),
     [
@@ -146,6 +152,8 @@ def test_errors_have_stripe_s_shape(params: Any, error: type[stripe.StripeError]
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python raises its own classes of errors")
+@pytest.mark.fidelity("A key replays status and body")
 def test_idempotency_errors_and_replays() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -162,6 +170,8 @@ def test_idempotency_errors_and_replays() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python checks signatures")
+@pytest.mark.fidelity("request.id and request.idempotency_key name the call that caused it")
 def test_webhooks_are_verified_by_the_sdk() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -183,6 +193,8 @@ def test_webhooks_are_verified_by_the_sdk() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-python retries under its own key")
+@pytest.mark.fidelity("A lost response, then its replay")
 def test_the_sdk_s_retry_meets_the_stored_answer() -> None:
     """The answer of the first try is lost; the SDK tries again under its key and gets it."""
 

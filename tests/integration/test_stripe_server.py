@@ -54,6 +54,7 @@ class HandGate:
             pass
 
 
+@pytest.mark.fidelity("Concurrency: received, effect and response of calls come in any order")
 def test_the_gate_orders_the_three_steps_of_two_calls() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -83,6 +84,7 @@ def test_the_gate_orders_the_three_steps_of_two_calls() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("A key in use: 409 idempotency_key_in_use")
 def test_a_key_is_in_use_while_its_call_is_held() -> None:
     async def story() -> None:
         async with stage() as (_, server):
@@ -128,6 +130,7 @@ def test_a_lost_answer_closes_the_connection_after_the_effect() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("A client that goes away does not stop its call")
 def test_a_client_that_goes_away_does_not_stop_its_call() -> None:
     async def story() -> None:
         async with stage() as (account, server):
@@ -241,6 +244,7 @@ def test_what_is_not_a_request_gets_a_400_and_a_closed_connection(sent: bytes, s
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("Errors: a malformed form is a 400 in Stripe's shape")
 @pytest.mark.parametrize(
     "body",
     [

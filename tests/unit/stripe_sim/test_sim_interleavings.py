@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim_client import begin, new_account, send, subscribed
@@ -39,6 +40,7 @@ def asked(draw: st.DrawFn) -> tuple[str, str, dict[str, Any], str | None, str | 
     return "POST", "/v1/customers/CUSTOMER", {"name": draw(EMAILS)}, draw(KEYS), fault
 
 
+@pytest.mark.fidelity("Any interleaving keeps ids unique, one effect per key, money adding up")
 @settings(max_examples=150, deadline=None)
 @given(st.lists(asked(), min_size=1, max_size=8), st.randoms(use_true_random=False), st.booleans())
 def test_any_interleaving(calls: list[Any], chance: Any, pay: bool) -> None:

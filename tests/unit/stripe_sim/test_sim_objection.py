@@ -15,6 +15,7 @@ def way(*steps: str) -> str:
     return PREFIX + "".join(f"object property '{step}' validation failed: " for step in steps)
 
 
+@pytest.mark.fidelity("It validates what we model, its objections in Stripe's shape")
 @pytest.mark.parametrize(
     ("message", "params", "code", "param"),
     [

@@ -20,6 +20,8 @@ def last_event(account: Account, event_type: str) -> dict[str, Any]:
 
 
 class TestCustomers:
+    @pytest.mark.fidelity("Metadata is stored, merged key by key, and unset by an empty string")
+    @pytest.mark.fidelity("previous_attributes hold what changed")
     def test_metadata_is_merged_and_unset(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", {"metadata": {"a": "1", "b": "2"}}).json
@@ -34,12 +36,14 @@ class TestCustomers:
         made = send(new_account(), "POST", "/v1/customers", {"metadata": {"0": "a", "1": "b"}}).json
         assert made["metadata"] == {"0": "a", "1": "b"}
 
+    @pytest.mark.fidelity("Objects: an update that changes nothing emits no event")
     def test_an_update_that_changes_nothing_emits_nothing(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", {"name": "Ada", "metadata": {"a": "1"}}).json
         send(account, "POST", f"/v1/customers/{made['id']}", {"name": "Ada", "metadata": {"a": "1"}})
         assert event_types(account) == ["customer.created"]
 
+    @pytest.mark.fidelity("An empty string unsets a field")
     def test_an_empty_string_unsets(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", {"email": "a@b.c", "address": {"city": "X"}}).json
@@ -47,6 +51,7 @@ class TestCustomers:
         unset = send(account, "POST", f"/v1/customers/{made['id']}", {"email": "", "address": ""}).json
         assert (unset["email"], unset["address"]) == (None, None)
 
+    @pytest.mark.fidelity("Objects: a deleted customer cancels its subscriptions and leaves a trace")
     def test_deleting_one_cancels_and_keeps_a_trace(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -63,6 +68,8 @@ class TestCustomers:
         assert subscription["status"] == "canceled"
         assert last_event(account, "customer.deleted")["data"]["object"]["email"] == "ada@example.test"
 
+    @pytest.mark.fidelity("State is kept across requests")
+    @pytest.mark.fidelity("Every object has a new id; an e-mail is no key")
     def test_lists_follow_a_changed_e_mail(self) -> None:
         account = new_account()
         ids = [send(account, "POST", "/v1/customers", {"email": "x@y.z"}).json["id"] for _ in range(3)]
@@ -77,6 +84,7 @@ class TestCustomers:
         send(account, "POST", f"/v1/customers/{ids[1]}", {"email": "x@y.z"})
         assert (found("x@y.z"), found("new@y.z")) == (ids[::-1], [])
 
+    @pytest.mark.fidelity("Lists page in both directions")
     def test_pages_in_both_directions(self) -> None:
         account = new_account()
         ids = [send(account, "POST", "/v1/customers").json["id"] for _ in range(5)][::-1]
@@ -93,6 +101,7 @@ class TestCustomers:
         missing = send(account, "GET", "/v1/customers", {"starting_after": "cus_no"})
         assert (missing.status, missing.error["param"]) == (400, "starting_after")
 
+    @pytest.mark.fidelity("Lists are filtered by created")
     def test_created_filters(self) -> None:
         account = new_account()
         for _ in range(3):
@@ -104,6 +113,9 @@ class TestCustomers:
 
 
 class TestCheckout:
+    @pytest.mark.fidelity("Checkout: a session is open, then complete")
+    @pytest.mark.fidelity("subscription_data.metadata is copied to the subscription")
+    @pytest.mark.fidelity("Subscriptions and money: active")
     def test_paying_emits_in_order_with_the_session_last(self) -> None:
         account = new_account()
         mark = account.mark()
@@ -128,6 +140,7 @@ class TestCheckout:
         assert created["request"] == {"id": None, "idempotency_key": None}
         assert created["data"]["object"]["status"] == "active"
 
+    @pytest.mark.fidelity("Before basil a subscription is first incomplete")
     def test_before_basil_a_subscription_is_first_incomplete(self) -> None:
         account = new_account()
         session = checkout(account, version=BEFORE_BASIL)
@@ -143,12 +156,14 @@ class TestCheckout:
         assert types.index("charge.succeeded") < types.index("customer.subscription.updated")
         assert types[-1] == "checkout.session.completed"
 
+    @pytest.mark.fidelity("From basil on a subscription appears when it is paid")
     @pytest.mark.parametrize("version", [BASIL, None])
     def test_from_basil_on_it_appears_paid(self, version: str | None) -> None:
         account = new_account()
         account.complete_session(checkout(account, version=version)["id"])
         assert "customer.subscription.updated" not in event_types(account)
 
+    @pytest.mark.fidelity("Two open sessions can both be paid")
     def test_two_open_sessions_can_both_be_paid(self) -> None:
         account = new_account()
         customer = send(account, "POST", "/v1/customers").json["id"]
@@ -159,6 +174,7 @@ class TestCheckout:
         assert [s["customer"] for s in made.subscriptions] == [customer, customer]
         assert [i["amount_paid"] for i in made.invoices] == [2000, 2000]
 
+    @pytest.mark.fidelity("Checkout: only an open session can be paid")
     def test_only_an_open_session_can_be_paid(self) -> None:
         account = new_account()
         session = checkout(account)["id"]
@@ -181,6 +197,7 @@ class TestCheckout:
             account.complete_session(session)
         assert account.made_since(0).subscriptions == ()
 
+    @pytest.mark.fidelity("Checkout: a session without a customer makes one when it is paid")
     def test_a_session_without_customer_makes_one_when_paid(self) -> None:
         account = new_account()
         session = checkout(account, customer_email="new@example.test", client_reference_id="u1")
@@ -195,6 +212,7 @@ class TestCheckout:
         )
         assert done["client_reference_id"] == "u1"
 
+    @pytest.mark.fidelity("A session expires, by its time or by a call")
     def test_a_session_expires_with_the_run_s_clock(self) -> None:
         account = new_account()
         session = checkout(account, expires_at=START + 1800)["id"]
@@ -206,6 +224,7 @@ class TestCheckout:
         refused = send(account, "POST", f"/v1/checkout/sessions/{session}/expire")
         assert refused.status == 400
 
+    @pytest.mark.fidelity("Checkout: payment mode, and prices given in the call")
     def test_payment_mode_and_price_data(self) -> None:
         account = new_account()
         data = {"currency": "eur", "unit_amount": 999, "product_data": {"name": "Book"}}
@@ -217,6 +236,7 @@ class TestCheckout:
         assert intent is not None
         assert (intent["amount"], intent["currency"], intent["status"]) == (1998, "eur", "succeeded")
 
+    @pytest.mark.fidelity("Subscriptions and money: trialing")
     def test_a_trial_is_not_charged(self) -> None:
         account = new_account()
         done = subscribed(account, subscription_data={"trial_period_days": 7})
@@ -226,6 +246,8 @@ class TestCheckout:
         assert (invoice["status"], invoice["amount_paid"], invoice["payments"]["data"]) == ("paid", 0, [])
         assert "charge.succeeded" not in event_types(account)
 
+    @pytest.mark.fidelity("A missing parameter: 400 with code and param")
+    @pytest.mark.fidelity("An id in a parameter that is not there: 400 resource_missing")
     @pytest.mark.parametrize(
         ("change", "param"),
         [
@@ -256,6 +278,8 @@ class TestCheckout:
 
 
 class TestSubscriptions:
+    @pytest.mark.fidelity("Quantities and items change")
+    @pytest.mark.fidelity("previous_attributes hold what changed")
     def test_items_and_quantities_change(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -267,6 +291,7 @@ class TestSubscriptions:
         previous = event["data"]["previous_attributes"]["items"]["data"][0]
         assert (previous["price"]["id"], previous["quantity"]) == (MONTHLY, 1)
 
+    @pytest.mark.fidelity("Subscriptions and money: to be canceled at its period's end, and back")
     def test_cancel_at_period_end_and_back(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -277,6 +302,7 @@ class TestSubscriptions:
         back = send(account, "POST", path, {"cancel_at_period_end": False}).json
         assert (back["cancel_at_period_end"], back["cancel_at"]) == (False, None)
 
+    @pytest.mark.fidelity("Subscriptions and money: canceled")
     def test_one_that_has_ended(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -292,6 +318,8 @@ class TestSubscriptions:
         for status in ("all", "canceled", "ended"):
             assert len(send(account, "GET", "/v1/subscriptions", {"status": status}).json["data"]) == 1
 
+    @pytest.mark.fidelity("API versions see their own shapes: periods of a subscription")
+    @pytest.mark.fidelity("API versions see their own shapes: invoice.parent")
     def test_an_older_version_sees_the_older_shape(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -315,6 +343,7 @@ class TestSubscriptions:
 
 
 class TestRefunds:
+    @pytest.mark.fidelity("Refunds add up to the charge")
     def test_refunds_add_up_to_the_charge(self) -> None:
         account = new_account()
         session = subscribed(account)
@@ -338,6 +367,8 @@ class TestRefunds:
 
 
 class TestParameters:
+    @pytest.mark.fidelity("An unknown parameter: 400 with code and param")
+    @pytest.mark.fidelity("An ill-typed parameter: 400 with param")
     @pytest.mark.parametrize(
         ("params", "code", "param"),
         [
@@ -360,11 +391,14 @@ class TestParameters:
         assert answer.error["type"] == "invalid_request_error"
         assert account.made_since(0).customers == ()
 
+    @pytest.mark.fidelity("Errors: a version that we do not know may have parameters that we do not know")
     def test_another_version_may_have_parameters_that_we_do_not_know(self) -> None:
         asked = {"email": "a@b.c", "newfangled": "1"}
         answer = send(new_account(), "POST", "/v1/customers", asked, version="2026-10-28.endive")
         assert answer.status == 200
 
+    @pytest.mark.fidelity("An id in the path that is not there: 404 resource_missing")
+    @pytest.mark.fidelity("An id in a parameter that is not there: 400 resource_missing")
     def test_a_missing_object_in_the_path_and_in_a_parameter(self) -> None:
         account = new_account()
         path = send(account, "GET", "/v1/customers/cus_no")
@@ -372,6 +406,7 @@ class TestParameters:
         parameter = send(account, "POST", "/v1/refunds", {"payment_intent": "pi_no"})
         assert (parameter.status, parameter.error["code"]) == (400, "resource_missing")
 
+    @pytest.mark.fidelity("Expansion, four levels deep")
     def test_expand_goes_four_deep(self) -> None:
         deep = "data.subscription.latest_invoice.customer.subscriptions"
         account = new_account()
@@ -384,6 +419,7 @@ class TestParameters:
 
 
 class TestSearch:
+    @pytest.mark.fidelity("Search lags behind list")
     def test_search_lags_behind_list(self) -> None:
         account = new_account()
         params = {"email": "ada@example.test", "metadata": {"user_id": "u1"}}

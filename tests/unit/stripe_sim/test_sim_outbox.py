@@ -33,6 +33,7 @@ def verified(attempt: Attempt, now: int, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 class TestRetries:
+    @pytest.mark.fidelity("No retry after a 2xx that Stripe saw")
     def test_a_retry_follows_a_failure_and_stops_at_the_first_2xx(self) -> None:
         _, outbox, event_id = with_one_event()
         for number, status in enumerate((500, None, 302, 404), start=1):
@@ -60,6 +61,7 @@ class TestRetries:
         with pytest.raises(ValueError, match="not on its way"):
             outbox.answered(first, 200)
 
+    @pytest.mark.fidelity("Duplicates come at any time")
     def test_duplicates_come_at_any_time_and_change_nothing(self) -> None:
         _, outbox, event_id = with_one_event()
         early = outbox.duplicate(event_id, now=NOW)
@@ -80,6 +82,7 @@ class TestRetries:
 
 
 class TestSignatures:
+    @pytest.mark.fidelity("A retry follows a failure, with a fresh signature")
     def test_each_attempt_is_signed_afresh(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, outbox, event_id = with_one_event()
         first = outbox.attempt(event_id, now=NOW)
@@ -90,6 +93,7 @@ class TestSignatures:
         with pytest.raises(stripe.SignatureVerificationError):
             verified(first, NOW + 1000, monkeypatch)
 
+    @pytest.mark.fidelity("Signatures are checked by the official library, forgeries refused")
     @pytest.mark.parametrize("kind", ["unsigned", "badly-signed", "stale"])
     def test_forgeries_are_refused_by_the_library(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         _, outbox, event_id = with_one_event()
@@ -107,6 +111,7 @@ class TestSignatures:
 
 
 class TestWhichEvents:
+    @pytest.mark.fidelity("Several endpoints, each with types, secret and version")
     def test_types_and_patterns(self) -> None:
         account = new_account()
         some = Outbox(account, endpoint("checkout.session.completed", "invoice.*"))
@@ -136,6 +141,8 @@ class TestWhichEvents:
         assert outbox.pending(mark) == outbox.pending()[1:]
         assert late.emitted() == outbox.emitted()[2:]
 
+    @pytest.mark.fidelity("pending_webhooks counts endpoints that still wait")
+    @pytest.mark.fidelity("Several endpoints, each with types, secret and version")
     def test_pending_webhooks_counts_who_still_waits(self) -> None:
         account, outbox, event_id = with_one_event()
         other = Outbox(account, Endpoint(url="http://b.test", secret=SECRET, types=("customer.*",)), since=0)
@@ -148,6 +155,7 @@ class TestWhichEvents:
         assert send(account, "GET", path).json["pending_webhooks"] == 0
         assert uninterested.emitted() == ()
 
+    @pytest.mark.fidelity("Several endpoints, each with types, secret and version")
     def test_the_endpoint_s_version_shapes_the_event(self) -> None:
         account = new_account()
         old = Outbox(account, endpoint("customer.subscription.created", api_version="2024-06-20"))
@@ -158,6 +166,7 @@ class TestWhichEvents:
         assert event["data"]["object"]["current_period_end"] > event["created"]
         assert "current_period_end" not in event["data"]["object"]["items"]["data"][0]
 
+    @pytest.mark.fidelity("An event is an immutable snapshot")
     def test_an_attempt_later_carries_the_object_as_it_was(self) -> None:
         account, outbox, event_id = with_one_event()
         customer = account.made_since(0).customers[0]["id"]

@@ -14,6 +14,7 @@ def subscription_of(account: Account) -> str:
     return str(account.made_since(0).subscriptions[0]["id"])
 
 
+@pytest.mark.fidelity("A renewal begins the next period and has an invoice of its own")
 def test_a_renewal_begins_the_next_period_and_says_what_was() -> None:
     account = new_account()
     subscribed(account)
@@ -32,6 +33,7 @@ def test_a_renewal_begins_the_next_period_and_says_what_was() -> None:
     assert set(previous) == {"items", "latest_invoice"}
 
 
+@pytest.mark.fidelity("A renewal begins the next period and has an invoice of its own")
 def test_a_renewal_is_paid_by_an_invoice_of_its_own() -> None:
     account = new_account()
     subscribed(account)
@@ -52,6 +54,7 @@ def test_a_renewal_is_paid_by_an_invoice_of_its_own() -> None:
     ]
 
 
+@pytest.mark.fidelity("Subscriptions and money: active")
 def test_a_trial_that_is_over_is_renewed_into_an_active_one() -> None:
     account = new_account()
     subscribed(account, subscription_data={"trial_period_days": 7})
@@ -61,6 +64,7 @@ def test_a_trial_that_is_over_is_renewed_into_an_active_one() -> None:
     assert account.made_since(0).invoices[-1]["amount_paid"] == 2000
 
 
+@pytest.mark.fidelity("Subscriptions and money: canceled")
 def test_one_that_was_to_end_with_its_period_ends() -> None:
     account = new_account()
     subscribed(account)

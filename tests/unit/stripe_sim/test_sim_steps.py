@@ -17,6 +17,7 @@ def customers(account: Account) -> int:
 
 
 class TestKeys:
+    @pytest.mark.fidelity("A key replays status and body")
     def test_a_key_replays_status_and_body(self) -> None:
         account = new_account()
         first = send(account, "POST", "/v1/customers", ADA, key="k")
@@ -30,11 +31,13 @@ class TestKeys:
         assert customers(account) == 1
         assert again.call.object_ids == ()
 
+    @pytest.mark.fidelity("Every object has a new id; an e-mail is no key")
     def test_without_a_key_there_are_two(self) -> None:
         account = new_account()
         first, second = (send(account, "POST", "/v1/customers", ADA) for _ in range(2))
         assert first.json["id"] != second.json["id"]
 
+    @pytest.mark.fidelity("A key with other parameters: 400 idempotency_error")
     def test_the_same_key_with_other_parameters(self) -> None:
         account = new_account()
         send(account, "POST", "/v1/customers", ADA, key="k")
@@ -43,6 +46,7 @@ class TestKeys:
         assert other.error["type"] == "idempotency_error"
         assert customers(account) == 1
 
+    @pytest.mark.fidelity("A key for another path: 400 idempotency_error")
     def test_the_same_key_for_another_path(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", ADA, key="k").json
@@ -50,6 +54,7 @@ class TestKeys:
         assert (other.status, other.error["type"]) == (400, "idempotency_error")
         assert "/v1/customers" in other.error["message"]
 
+    @pytest.mark.fidelity("A key in use: 409 idempotency_key_in_use")
     def test_a_key_is_in_use_from_received_to_effect(self) -> None:
         account = new_account()
         first = begin(account, "POST", "/v1/customers", ADA, key="k")
@@ -65,6 +70,7 @@ class TestKeys:
         assert replayed.headers["idempotent-replayed"] == "true"
         assert replayed.raw == account.response(first).body
 
+    @pytest.mark.fidelity("A 409 is not stored")
     def test_a_refused_conflict_is_not_stored(self) -> None:
         account = new_account()
         first = begin(account, "POST", "/v1/customers", ADA, key="k")
@@ -72,6 +78,7 @@ class TestKeys:
         made = finish(account, first)
         assert send(account, "POST", "/v1/customers", ADA, key="k").raw == made.raw
 
+    @pytest.mark.fidelity("A validation 400 is not stored")
     @pytest.mark.parametrize(
         ("path", "params", "status"),
         [
@@ -85,12 +92,15 @@ class TestKeys:
         assert send(account, "POST", path, params, key="k").status == status
         assert send(account, "POST", "/v1/customers", ADA, key="k").status == 200
 
+    @pytest.mark.fidelity("A 401 is not stored")
+    @pytest.mark.fidelity("A wrong API key, or none: 401")
     def test_a_wrong_api_key_is_not_stored(self) -> None:
         account = new_account()
         refused = send(account, "POST", "/v1/customers", ADA, key="k", secret="sk_test_other")
         assert refused.status == 401
         assert send(account, "POST", "/v1/customers", ADA, key="k").headers.get("idempotent-replayed") is None
 
+    @pytest.mark.fidelity("A key lives for 24 hours")
     @pytest.mark.parametrize(("seconds", "made"), [(86_399, 1), (86_400, 2)])
     def test_a_key_lives_for_24_hours_of_the_run_s_clock(self, seconds: int, made: int) -> None:
         account = new_account()
@@ -99,6 +109,7 @@ class TestKeys:
         send(account, "POST", "/v1/customers", ADA, key="k")
         assert customers(account) == made
 
+    @pytest.mark.fidelity("Idempotency: GET and DELETE take no key")
     def test_get_and_delete_take_no_key(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", ADA).json
@@ -124,6 +135,9 @@ class TestFaults:
         account.fail(call, **fault)
         return finish(account, call)
 
+    @pytest.mark.fidelity("A 500 is stored")
+    @pytest.mark.fidelity("Faults by rule or by step: 5xx before the effect")
+    @pytest.mark.fidelity("Faults by rule or by step: 5xx after the effect")
     @pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
     def test_a_500_is_stored_and_replayed(self, when: str, made: int) -> None:
         account = new_account()
@@ -145,6 +159,7 @@ class TestFaults:
         assert "stripe-should-retry" not in answer.headers
         assert send(account, "POST", "/v1/customers", ADA).status == 200
 
+    @pytest.mark.fidelity("A lost response, then its replay")
     def test_a_lost_answer_is_replayed(self) -> None:
         account = new_account()
         call = begin(account, "POST", "/v1/customers", ADA, key="k")
@@ -156,12 +171,16 @@ class TestFaults:
         assert again.headers["idempotent-replayed"] == "true"
         assert customers(account) == 1
 
+    @pytest.mark.fidelity("A 402 is stored")
     def test_a_decline_is_stored(self) -> None:
         account = new_account()
         answer = self.failed(account, status=402, when="before")
         assert (answer.error["type"], answer.error["code"]) == ("card_error", "card_declined")
         assert send(account, "POST", "/v1/customers", ADA, key="k").status == 402
 
+    @pytest.mark.fidelity("A 429 is not stored")
+    @pytest.mark.fidelity("A rate limit: 429 with its reason")
+    @pytest.mark.fidelity("Faults by rule or by step: 429")
     @pytest.mark.parametrize(
         ("code", "header"),
         [
@@ -214,6 +233,8 @@ class TestOrder:
         with pytest.raises(ValueError, match="answered cannot be answered"):
             account.response(call)
 
+    @pytest.mark.fidelity("An effect and its event come before the response")
+    @pytest.mark.fidelity("request.id and request.idempotency_key name the call that caused it")
     def test_the_effect_and_its_event_come_before_the_answer(self) -> None:
         account = new_account()
         call = begin(account, "POST", "/v1/customers", ADA, key="k")
@@ -225,6 +246,7 @@ class TestOrder:
         listed = send(account, "GET", "/v1/customers", {"email": ADA["email"]}).json["data"]
         assert [customer["id"] for customer in listed] == list(call.object_ids)
 
+    @pytest.mark.fidelity("Concurrency: a GET answers with what was there at its effect")
     def test_a_get_answers_with_the_time_of_its_effect(self) -> None:
         account = new_account()
         made = send(account, "POST", "/v1/customers", ADA).json
@@ -236,6 +258,8 @@ class TestOrder:
         assert Answer(early, account.response(early)).json["name"] is None
         assert Answer(late, account.response(late)).json["name"] == "Ada"
 
+    @pytest.mark.fidelity("The clock is the run's")
+    @pytest.mark.fidelity("Events tie in one second")
     def test_the_clock_is_the_run_s(self) -> None:
         account = new_account()
         first, second = (send(account, "POST", "/v1/customers", ADA).json for _ in range(2))
@@ -247,6 +271,7 @@ class TestOrder:
 
 
 class TestAccess:
+    @pytest.mark.fidelity("A wrong API key, or none: 401")
     def test_a_request_without_a_key(self) -> None:
         account = new_account()
         call = account.received(account.parse(ApiRequest(method="GET", path="/v1/customers")))
