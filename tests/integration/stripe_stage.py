@@ -38,15 +38,17 @@ def client(
 
 
 @contextmanager
-def sync_client(server: StripeServer) -> Iterator[stripe.StripeClient]:
+def sync_client(
+    server: StripeServer, *, version: str = API_VERSION, retries: int = 0, key: str = KEY
+) -> Iterator[stripe.StripeClient]:
     """Give an SDK client for sync calls, for one thread."""
     http = stripe.RequestsClient()
     try:
         yield stripe.StripeClient(
-            KEY,
+            key,
             base_addresses={"api": server.url},
-            max_network_retries=0,
-            stripe_version=API_VERSION,
+            max_network_retries=retries,
+            stripe_version=version,
             http_client=http,
         )
     finally:

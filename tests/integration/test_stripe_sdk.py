@@ -191,37 +191,3 @@ def test_webhooks_are_verified_by_the_sdk() -> None:
             assert event.pending_webhooks == 1
 
     asyncio.run(story())
-
-
-@pytest.mark.fidelity("stripe-python retries under its own key")
-@pytest.mark.fidelity("A lost response, then its replay")
-def test_the_sdk_s_retry_meets_the_stored_answer() -> None:
-    """The answer of the first try is lost; the SDK tries again under its key and gets it."""
-
-    async def story() -> None:
-        async with stage() as (account, server):
-            server.gate = LoseFirst(account)
-            made = await client(server, retries=2).v1.customers.create_async({"email": "a@b.c"})
-            assert made.last_response is not None
-            assert made.last_response.headers["idempotent-replayed"] == "true"
-            assert [c["id"] for c in account.made_since(0).customers] == [made.id]
-
-    asyncio.run(story())
-
-
-class LoseFirst:
-    """A gate that loses the answer of the first call."""
-
-    def __init__(self, account: Any) -> None:
-        self.account = account
-        self.calls = 0
-
-    async def hold(self, kind: Any, call: Any) -> None:
-        """Let pass."""
-
-    def crossed(self, kind: Any, call: Any) -> None:
-        """Lose the first."""
-        if kind == "received":
-            self.calls += 1
-            if self.calls == 1:
-                self.account.fail(call, when="lost")
