@@ -1,0 +1,58 @@
+"""Locks: which objects the calls that write are working on.
+
+Stripe locks objects on some operations, and a call that does not get its lock in time fails with 429
+``lock_timeout``. Which operations take which locks is not told; here every call that writes takes those
+of the objects that its path names, and of the ones below that a parameter names, from received to
+effect. Whether anybody fails for it is a fault's to say (`faults`).
+
+Source: Stripe docs, "Rate limits", "Object lock timeouts".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.wire import Call
+
+LOCKED_BY_PARAMETER = ("charge", "customer", "invoice", "payment_intent", "subscription")
+
+
+def objects_of(call: Call) -> tuple[str, ...]:
+    """Give the ids of the objects that a call names, those of its path first."""
+    if not call.params:
+        return call.path_ids
+    named = (call.params.get(name) for name in LOCKED_BY_PARAMETER)
+    return (*call.path_ids, *(value for value in named if isinstance(value, str) and value))
+
+
+class Locks:
+    """The objects that calls are writing right now, and which calls those are."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, list[Call]] = {}
+
+    def take(self, call: Call) -> None:
+        """Lock what a call is going to write; nothing where it only reads."""
+        if call.request.method != "GET":
+            for object_id in objects_of(call):
+                self._holders.setdefault(object_id, []).append(call)
+
+    def conflict(self, call: Call) -> bool:
+        """Say whether a call that writes names an object that another call has locked."""
+        return call.request.method != "GET" and any(
+            holder is not call
+            for object_id in objects_of(call)
+            for holder in self._holders.get(object_id, ())
+        )
+
+    def release(self, call: Call) -> None:
+        """Unlock whatever a call has locked."""
+        if call.request.method == "GET":
+            return
+        for object_id in objects_of(call):
+            holders = self._holders.get(object_id, [])
+            if call in holders:
+                holders.remove(call)
+            if not holders:
+                self._holders.pop(object_id, None)
