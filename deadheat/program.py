@@ -15,9 +15,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.errors import ProgramError, closest
+from deadheat.stripe_sim import FaultRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from deadheat.stripe_sim.faults import When
 
 Order = Literal["emitted", "reversed", "any"]
 Forgery = Literal["unsigned", "badly-signed", "stale"]
@@ -120,31 +123,42 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Stripe's API fails: the next ``times`` calls of this user to ``route``.
+    """Stripe's API fails ``times`` calls of this user to ``route``, from the ``nth`` on.
 
-    ``when`` is where it fails: "before" the effect, "after" it, or "lost" (the effect happened and
-    the answer never arrives; ``status`` is then meaningless). ``may_miss`` says that a target that
-    never makes such a call is tested all the same; otherwise a fault that never struck makes the
-    exploration inconclusive.
+    ``when`` is how (`deadheat.stripe_sim.faults.FaultRule`): "before" or "after" the effect, with
+    ``status``; "lost", "timeout" and "slow" after it, with no answer, none for ``wait_ms`` or a late
+    one; "reset" before it; "locked" when another call is writing the same object. ``may_miss`` says
+    that a target that never makes such a call is tested all the same; otherwise a fault that never
+    struck makes the exploration inconclusive.
     """
 
     user: User
     route: str
     status: int = 500
     times: int = 1
-    when: Literal["before", "after", "lost"] = "before"
+    nth: int = 1
+    when: When = "before"
+    wait_ms: int | None = None
     may_miss: bool = False
 
     def __post_init__(self) -> None:
         """ProgramError for what Stripe could not do."""
-        if self.times < 1:
-            raise ProgramError(f"a fault strikes at least once, not {self.times} times")
-        allowed = (402, 409, 429) if self.when == "before" else ()
-        if self.when != "lost" and self.status not in allowed and not 500 <= self.status <= 599:
-            raise ProgramError(
-                f"Stripe does not fail a call with {self.status} {self.when} its effect: "
-                "use 402, 409, 429 (before only) or 5xx"
-            )
+        try:
+            self.rule()
+        except ValueError as error:
+            raise ProgramError(str(error)) from None
+
+    def rule(self) -> FaultRule:
+        """Give it as the rule that Stripe goes by."""
+        return FaultRule(
+            when=self.when,
+            route=self.route,
+            user=self.user.id,
+            nth=self.nth,
+            times=self.times,
+            status=self.status,
+            wait_ms=self.wait_ms,
+        )
 
 
 Act = Pay | Cancel | Refund | Renew | AtStripe
@@ -266,11 +280,22 @@ class World:
         *,
         status: int = 500,
         times: int = 1,
-        when: Literal["before", "after", "lost"] = "before",
+        nth: int = 1,
+        when: When = "before",
+        wait_ms: int | None = None,
         may_miss: bool = False,
     ) -> Fault:
-        """Make Stripe fail the next ``times`` calls to ``route``, e.g. ``POST /v1/customers``."""
-        return Fault(user=user, route=route, status=status, times=times, when=when, may_miss=may_miss)
+        """Make Stripe fail the user's next calls to ``route``, e.g. ``POST /v1/customers``; see `Fault`."""
+        return Fault(
+            user=user,
+            route=route,
+            status=status,
+            times=times,
+            nth=nth,
+            when=when,
+            wait_ms=wait_ms,
+            may_miss=may_miss,
+        )
 
     @property
     def users(self) -> tuple[User, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.cast import Cast, Part, planted
 from deadheat.history import Plane, Recorder, StepKind
+from deadheat.stripe_sim import Faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +26,6 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim import Account, Call
 
 NOBODY = "unattributed"
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A fault that still waits for its calls."""
-
-    fault: Fault
-    left: int
 
 
 @dataclass(slots=True)
@@ -49,7 +42,7 @@ class RunGate:
     conductor: Conductor | None = None
     armed: bool = False
     in_flight: int = 0
-    faults: list[_Pending] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
     _to_response_ms: dict[int, float] = field(default_factory=dict)
     _strands: dict[int, tuple[Strand, str]] = field(default_factory=dict)
     actors: dict[str, set[str]] = field(default_factory=dict)
@@ -57,7 +50,7 @@ class RunGate:
 
     def arm(self, faults: tuple[Fault, ...]) -> None:
         """Let these faults strike from now on."""
-        self.faults = [_Pending(fault, fault.times) for fault in faults]
+        self.faults = Faults(*(fault.rule() for fault in faults))
         self.armed = True
 
     async def hold(self, kind: StepKind, call: Call) -> None:
@@ -148,18 +141,15 @@ class RunGate:
     def _strike(self, call: Call, part: Part | None) -> None:
         if not self.armed or part is None or call.decided:
             return
-        for pending in self.faults:
-            fault = pending.fault
-            if pending.left and fault.route == call.route and fault.user == part.user:
-                pending.left -= 1
-                self.account.fail(call, status=fault.status, when=fault.when)
-                self.recorder.record(
-                    actor=self._actor(part, self._strands.get(id(call), (None, ""))[0]),
-                    plane=Plane.FAULT,
-                    kind=StepKind.RECEIVED,
-                    label=f"{fault.when} {fault.status} {fault.route}",
-                )
-                return
+        rule = self.faults.strike(call, self.account.locked, user=part.user.id)
+        if rule is not None:
+            self.account.fail_by(call, rule)
+            self.recorder.record(
+                actor=self._actor(part, self._strands.get(id(call), (None, ""))[0]),
+                plane=Plane.FAULT,
+                kind=StepKind.RECEIVED,
+                label=str(rule),
+            )
 
     def _actor(self, part: Part | None, strand: Strand | None) -> str:
         """Name the strand's actor, else the one live actor of that user, else the user."""

@@ -10,6 +10,8 @@ A client that goes away does not stop its call: Stripe would not know either.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -34,7 +36,10 @@ class TooMuch(ValueError):
 
 
 class Connection(asyncio.Protocol):
-    """Feeds requests to ``serve``, which answers or gives None to close without an answer."""
+    """Feeds requests to ``serve``, which answers, gives None to close without, or raises to reset.
+
+    What it raises to reset the connection is ConnectionResetError.
+    """
 
     def __init__(
         self,
@@ -160,7 +165,11 @@ class Connection(asyncio.Protocol):
     async def _serve_waiting(self) -> None:
         while self._waiting:
             request, keep_alive = self._waiting.popleft()
-            answer = await self._serve(request)
+            try:
+                answer = await self._serve(request)
+            except ConnectionResetError:
+                self._reset()
+                break
             if self._transport is None:
                 break
             if answer is None:
@@ -171,6 +180,13 @@ class Connection(asyncio.Protocol):
                 self.close()
                 break
         self._busy = False
+
+    def _reset(self) -> None:
+        """End the connection as if the network had: what the client gets is a reset, not an end."""
+        if self._transport is not None:
+            ending: socket.socket = self._transport.get_extra_info("socket")
+            ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._transport.abort()
 
     def _refuse(self, message: str) -> None:
         """Answer 400 and close when the client does; if something else is being answered, close at once.

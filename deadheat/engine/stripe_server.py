@@ -131,7 +131,10 @@ class StripeServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, request: ApiRequest) -> ApiResponse | None:
-        """Take one call through its three crossings; None closes the connection without an answer."""
+        """Take one call through its three crossings; None closes the connection without an answer.
+
+        ConnectionResetError resets it.
+        """
         call = self.account.parse(request)
         gate = self.gate  # one and the same for the whole call, whatever begins meanwhile
         self._watch_for_live_key(request)
@@ -161,6 +164,16 @@ class StripeServer:
                 }
             )
             return None
+        return await self._sent(call, response)
+
+    async def _sent(self, call: Call, response: ApiResponse) -> ApiResponse | None:
+        """Give what the client gets to see of an answer, and when; ConnectionResetError for a reset."""
+        fault = call.fault
+        if fault is None:
+            return response
+        if fault.when == "reset":
+            raise ConnectionResetError
+        await asyncio.sleep(fault.delay_ms / 1000)
         return None if call.lost else response
 
     async def _ask_mock(self, call: Call) -> None:

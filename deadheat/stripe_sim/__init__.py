@@ -4,6 +4,7 @@ from deadheat.stripe_sim.account import Account
 from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.catalog import MONTHLY, PRODUCT, YEARLY
+from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.made import Made
 from deadheat.stripe_sim.outbox import Attempt, Endpoint, Forgery, Outbox
 from deadheat.stripe_sim.routes import ROUTES, Route
@@ -21,6 +22,8 @@ __all__ = [
     "Attempt",
     "Call",
     "Endpoint",
+    "FaultRule",
+    "Faults",
     "Forgery",
     "Made",
     "Outbox",

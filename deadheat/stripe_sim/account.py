@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from copy import deepcopy
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from deadheat.errors import ActRefused
@@ -26,15 +26,18 @@ from deadheat.stripe_sim import (
     sessions,
     subscriptions,
 )
-from deadheat.stripe_sim.api_error import ApiError, Problem, failure, unrecognized
+from deadheat.stripe_sim.api_error import ApiError, Problem, unrecognized
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.expand import expand
+from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.idempotency import Keys, Stored
 from deadheat.stripe_sim.ledger import Emitted, Ledger
+from deadheat.stripe_sim.locks import Locks
 from deadheat.stripe_sim.present import listed, present, present_event
-from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Fault, Stage
+from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
 
 if TYPE_CHECKING:
+    from deadheat.stripe_sim.faults import When
     from deadheat.stripe_sim.made import Made
     from deadheat.stripe_sim.outbox import Endpoint, Outbox
     from deadheat.stripe_sim.shelf import Json
@@ -46,7 +49,9 @@ class Account:
     def __init__(self, *, seed: int, started_at: int, secret_key: str) -> None:
         self.secret_key = secret_key
         self.ledger = Ledger(seed=seed, now=started_at)
+        self.faults = Faults()
         self._keys = Keys()
+        self._locks = Locks()
         self._expiries: list[tuple[int, str]] = []
         self._outboxes: WeakValueDictionary[Endpoint, Outbox] = WeakValueDictionary()
         catalog.seed(self.ledger)
@@ -78,20 +83,24 @@ class Account:
                 if stored is not None:
                     call.decided = True
                     call.response = answers.replay(call, stored)
+        if not call.decided:
+            self._locks.take(call)
+            rule = self.faults.strike(call, self.locked)
+            if rule is not None:
+                self.fail_by(call, rule)
         return call
 
     def effect(self, call: Call) -> None:
         """Step 2: execute, emit, and keep the answer under the key. Nothing if it was decided."""
         _advance(call, Stage.EFFECTED)
-        if call.decided:
-            if call.fault is not None:
-                call.response = answers.refusal(call, call.fault.problem)
-            return
-        if call.fault is None or call.fault.effect:
-            self._execute(call)
-        if call.fault is not None:
-            call.response = answers.refusal(call, call.fault.problem)
-        assert call.response is not None  # one of the two has given it
+        fault = call.fault
+        if not call.decided:
+            self._locks.release(call)
+            if fault is None or fault.has_effect:
+                self._execute(call)
+        if fault is not None and fault.problem is not None:
+            call.response = answers.refusal(call, fault.problem)
+        assert call.response is not None  # one of the two has given it, or received has
         if call.key is not None and call.holds_key:
             self._release(call, call.response)
 
@@ -103,36 +112,28 @@ class Account:
 
     def abandon(self, call: Call) -> None:
         """Let go of a call that will not be answered: the server is being closed, or failed itself."""
+        self._locks.release(call)
         if call.key is not None and call.holds_key:
             self._keys.release(call.key, None)
             call.holds_key = False
 
-    def fail(
-        self,
-        call: Call,
-        *,
-        status: int = 500,
-        when: Literal["before", "after", "lost"],
-        code: str | None = None,
-    ) -> None:
-        """Make a call fail, between received and effect.
+    def fail(self, call: Call, *, status: int = 500, when: When = "before", code: str | None = None) -> None:
+        """Make a call fail, between received and effect, as a `FaultRule` of these says."""
+        self.fail_by(call, FaultRule(when=when, status=status, code=code))
 
-        ``before`` and ``after`` say whether its effect happens; ``status`` is 402, 409, 429 or 5xx
-        (429 with ``code="lock_timeout"`` asks for a retry). ``lost``: the effect happens, the answer
-        is kept under the key and never arrives. ValueError for what Stripe could not do.
-        """
+    def fail_by(self, call: Call, rule: FaultRule) -> None:
+        """Make a call fail as a rule says, between received and effect; ValueError elsewhere."""
         if call.stage is not Stage.RECEIVED:
             raise ValueError(
                 f"a call fails between received and effect; this one is {call.stage.name.lower()}"
             )
-        if when == "lost":
-            call.lost = True
-            return
-        if status not in (402, 409, 429) and not 500 <= status <= 599:
-            raise ValueError(f"Stripe does not fail a call with status {status}: use 402, 409, 429 or 5xx")
-        if when == "after" and status < 500:
-            raise ValueError(f"a call that is answered {status} had no effect: use when='before'")
-        call.fault = Fault(problem=failure(status, code), effect=when == "after")
+        call.fault = rule
+        if not rule.has_effect:
+            self._locks.release(call)
+
+    def locked(self, call: Call) -> bool:
+        """Say whether another call is writing, between received and effect, what this one would write."""
+        return self._locks.conflict(call)
 
     def object_to(self, call: Call, problem: Problem) -> None:
         """Add somebody else's objection to the parameters (stripe-mock's); ours goes first."""
@@ -307,6 +308,7 @@ class Account:
     def _release(self, call: Call, response: ApiResponse) -> None:
         assert call.key is not None
         begun = response.status < 300 or response.status == 402 or response.status >= 500
+        begun = begun and (call.fault is None or call.fault.when != "reset")
         kept = Stored(
             path=call.request.path,
             params=call.params,

@@ -24,8 +24,13 @@ def success(call: Call, result: Json) -> ApiResponse:
 
 
 def refusal(call: Call, problem: Problem) -> ApiResponse:
-    """Answer with an error; a 5xx under a key is not worth a retry, as the key would replay it."""
+    """Answer with an error; a 5xx under a key is not worth a retry, as the key would replay it.
+
+    A call that did not get its lock was not processed, and has no request id.
+    """
     headers = {**_headers(call), **problem.headers}
+    if problem.code == "lock_timeout":
+        headers = {name: value for name, value in headers.items() if value != call.id}
     if problem.status >= 500 and call.key is not None:
         headers["stripe-should-retry"] = "false"
     return ApiResponse(status=problem.status, headers=headers, body=problem.body())

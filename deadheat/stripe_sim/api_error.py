@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INVALID_REQUEST = "invalid_request_error"
+REASONS = ("global-rate", "global-concurrency", "endpoint-rate", "endpoint-concurrency", "resource-specific")
+"""What the header Stripe-Rate-Limited-Reason may say. Source: Stripe docs, "Rate limited requests"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +125,17 @@ def key_reused(key: str, *, paths: tuple[str, str] | None = None) -> ApiError:
     return ApiError(Problem(status=400, message=message, type="idempotency_error"))
 
 
-def failure(status: int, code: str | None = None) -> Problem:
-    """Give the answer of a call that was made to fail with ``status`` (402, 409, 429 or 5xx)."""
+def failure(status: int, code: str | None = None, reason: str = "global-rate") -> Problem:
+    """Give the answer of a call that was made to fail with ``status`` (402, 409, 429 or 5xx).
+
+    ``reason`` is which limit a 429 exceeded (one of `REASONS`); with the code ``lock_timeout`` none was.
+    """
     if status == 429 and code == "lock_timeout":
         message = "This object cannot be accessed right now because another API request is accessing it."
         headers = {"stripe-should-retry": "true"}
         return Problem(status=429, message=message, code=code, headers=headers)
     if status == 429:
-        headers = {"stripe-rate-limited-reason": "global-rate"}
+        headers = {"stripe-rate-limited-reason": reason}
         return Problem(status=429, message="Request rate limit exceeded.", code="rate_limit", headers=headers)
     if status == 402:
         message = "Your card was declined."

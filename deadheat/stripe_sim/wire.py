@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deadheat.stripe_sim.api_error import Problem
+    from deadheat.stripe_sim.faults import FaultRule
     from deadheat.stripe_sim.routes import Route
 
 
@@ -42,14 +43,6 @@ class Stage(IntEnum):
     ANSWERED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """How a call was made to fail: with what answer, and whether its effect happens all the same."""
-
-    problem: Problem
-    effect: bool
-
-
 @dataclass(slots=True, eq=False)
 class Call:
     """One API call on its way through received, effect and response.
@@ -57,7 +50,7 @@ class Call:
     ``route`` is a template such as ``POST /v1/customers/:id``, None where we model none. ``params``
     are the parameters as sent, nested; ``object_ids`` what the effect made or touched, in order.
     ``decided`` says that the answer was known on receipt (an error or a replay): the effect does
-    nothing. ``lost`` says that the answer will not arrive. ``response`` is there from the effect on.
+    nothing. ``fault`` is how it was made to fail. ``response`` is there from the effect on.
     """
 
     request: ApiRequest
@@ -68,7 +61,6 @@ class Call:
     key: str | None = None
     object_ids: tuple[str, ...] = ()
     decided: bool = False
-    lost: bool = False
     response: ApiResponse | None = None
     stage: Stage = Stage.PARSED
     args: dict[str, Any] = field(default_factory=dict)
@@ -76,10 +68,15 @@ class Call:
     matched: Route | None = None
     objection: Problem | None = None
     borrowed: ApiResponse | None = None
-    fault: Fault | None = None
+    fault: FaultRule | None = None
     holds_key: bool = False
 
     @property
     def path_id(self) -> str:
         """Give the id that the path names."""
         return self.path_ids[0]
+
+    @property
+    def lost(self) -> bool:
+        """Say whether the answer will not arrive."""
+        return self.fault is not None and self.fault.keeps_answer
