@@ -20,7 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from deadheat.engine.postgres.side import Side
-from deadheat.errors import ProtocolError
+from deadheat.errors import ProtocolError, SetupError
 from deadheat.pgwire import Cancel, Flight, Forward, Refuse, Reply, Session
 
 if TYPE_CHECKING:
@@ -79,27 +79,33 @@ class OpenGate:
 
 
 class PostgresProxy:
-    """Listens on a loopback port of its own for one server; ``gate`` None only forwards.
+    """Listens on a loopback port for one server, 0 for any; ``gate`` None only forwards.
 
     ``address`` is a host and port, or the path of a Unix socket. A gate may be changed for another
     one at any time. ``refused`` counts the connections that were closed for what they sent.
     """
 
-    def __init__(self, address: tuple[str, int] | str, gate: SqlGate | None = None) -> None:
+    def __init__(self, address: tuple[str, int] | str, gate: SqlGate | None = None, *, port: int = 0) -> None:
         self.address = address
         self.gate = gate
         self.connections: set[ProxyConnection] = set()
         self.sides: set[Side] = set()  # the sockets that are open, of closed connections as well
         self.refused = 0
-        self.port = 0
+        self.port = port
         self.numbers: Iterator[int] = itertools.count(1)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> PostgresProxy:
-        """Listen."""
+        """Listen; SetupError when the port cannot be had."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, "127.0.0.1", 0, backlog=256)
+        try:
+            self._server = await loop.create_server(self._accept, "127.0.0.1", self.port, backlog=256)
+        except OSError as error:
+            raise SetupError(
+                f"the Postgres proxy cannot listen on 127.0.0.1:{self.port}: {error.strerror}. "
+                "Choose another port."
+            ) from None
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
