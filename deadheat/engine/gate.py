@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.cast import Cast, Part, planted
+from deadheat.engine.stripe_server import OpenGate
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.stripe_sim import Faults
 
@@ -171,3 +172,25 @@ class RunGate:
 
 def _route(call: Call) -> str:
     return call.route or f"{call.request.method} {call.request.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedGate(OpenGate):
+    """Lets every call take the same time, in milliseconds: until received, to the effect, to the response.
+
+    For a simulator without a run (`StripeServer.gate`): a near Stripe and a far one, and webhooks that
+    overtake the response by as much as the last of the three.
+    """
+
+    received_ms: float = 0.0
+    effect_ms: float = 0.0
+    response_ms: float = 0.0
+
+    async def hold(self, kind: StepKind, call: Call) -> None:
+        """Wait for as long as it takes."""
+        takes_ms = {
+            StepKind.RECEIVED: self.received_ms,
+            StepKind.EFFECT: self.effect_ms,
+            StepKind.RESPONSE: self.response_ms,
+        }
+        await asyncio.sleep(takes_ms[kind] / 1000)
