@@ -14,6 +14,7 @@ from deadheat.cli.replay import replay
 from deadheat.cli.run import run
 from deadheat.cli.serve import serve
 from deadheat.cli.soak import soak
+from deadheat.cli.stripe import stripe
 
 __all__ = ["main"]
 
@@ -24,5 +25,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (doctor, explore, replay, run, serve, soak):
+for command in (doctor, explore, replay, run, serve, soak, stripe):
     main.add_command(command)

@@ -10,12 +10,14 @@ import os
 import shlex
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from deadheat.cli.ending import one_message
+from deadheat.cli.running import Running, noted
 from deadheat.engine.events import Notice
 from deadheat.engine.forward import Sent
 from deadheat.engine.serve import STRIPE_PORT, Order, Served, check_forward_to
@@ -89,15 +91,17 @@ async def _until_interrupted(settings: Settings, order: Order, env_file: Path | 
 
     def tell(told: Told) -> None:
         if isinstance(told, Served):
-            _show(told)
+            _note(stack, settings.state_folder, told)
             if env_file is not None:
                 _write(env_file, told)
+            _show(told)
         elif isinstance(told, Notice):
             click.echo(f"note: {plain(told.text)}", err=True)
         else:
             click.echo(f"{time.strftime('%H:%M:%S')} {arrow(told)}")
 
-    await serve_until_cancelled(settings, order, tell)
+    with ExitStack() as stack:
+        await serve_until_cancelled(settings, order, tell)
 
 
 def exports(served: Served) -> list[str]:
@@ -106,15 +110,26 @@ def exports(served: Served) -> list[str]:
 
 
 def arrow(told: Sent | Answered) -> str:
-    """Give one line for an event on its way, or for its answer."""
-    event = f"{plain(told.event_type)} [{told.event_id}]"
+    """Give one line for an event on its way, or for its answer, much as stripe-cli's ``listen`` does."""
     if isinstance(told, Sent):
-        return f" --> {event}" + (f" (attempt {told.attempt})" if told.attempt > 1 else "")
-    said = str(told.status) if told.status is not None else f"no answer ({plain(told.problem)})"
-    line = f"<--  {said} {event} {told.elapsed_ms:.0f} ms"
-    if told.taken:
+        counted = {0: " (sent again)", 1: ""}.get(told.attempt, f" (attempt {told.attempt})")
+        return f" --> {plain(told.event_type)} [{told.event_id}]{counted}"
+    status = "no answer" if told.status is None else told.status
+    line = f"<--  [{status}] POST {plain(told.url)} [{told.event_id}] {told.elapsed_ms:.0f} ms"
+    if told.problem:
+        line += f": {plain(told.problem)}"
+    if told.taken or told.attempt == 0:
         return line
     return line + (f"; again in {told.retry_s:g} s" if told.retry_s is not None else "; given up")
+
+
+def _note(stack: ExitStack, state_folder: Path, served: Served) -> None:
+    """Leave a note for `deadheat stripe` until the end; where it cannot be left, say so and go on."""
+    running = Running(served.stripe_url, served.environment["STRIPE_SECRET_KEY"], os.getpid())
+    try:
+        stack.enter_context(noted(state_folder, running))
+    except SettingsError as error:
+        click.echo(f"note: deadheat stripe needs --stripe-url to find this: {error}", err=True)
 
 
 def _show(served: Served) -> None:

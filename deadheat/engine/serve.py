@@ -5,9 +5,10 @@ one, and the Stripe simulator on a port of the caller's choice, brings its event
 and tells the environment that the application is to be started with. There is no proxy before Postgres
 yet, and nothing is raced: whoever runs the application owns the order of things.
 
-The simulator is the one that runs use, with two additions. Its clock follows the real one. And the
+The simulator is the one that runs use, with three additions. Its clock follows the real one. The
 ``url`` of a checkout session leads to a page here (`checkout_page`), since nobody can pay a simulated
-session at Stripe: where an answer says https://checkout.stripe.com, it says this server's address.
+session at Stripe: where an answer says https://checkout.stripe.com, it says this server's address. And
+`deadheat stripe` has a desk to ask at (`stripe_desk`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from deadheat.engine.checkout_page import CheckoutPages
 from deadheat.engine.events import Notice
 from deadheat.engine.forward import Answered, Forwarder, Sent
 from deadheat.engine.postgres import Dsn, open_postgres
+from deadheat.engine.stripe_desk import Desk
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import OpenGate, StripeServer
 from deadheat.errors import SettingsError
@@ -78,20 +80,24 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
     key, secret = f"sk_test_{secrets.token_hex(12)}", f"whsec_{secrets.token_hex(16)}"
     account = Account(seed=settings.seed, started_at=int(time.time()), secret_key=key)
     webhook = settings.target.webhook
-    endpoint = Endpoint(
-        url=order.forward_to or "",
-        secret=secret,
-        types=order.types,
-        api_version=webhook.api_version if webhook else None,
-    )
-    forwarder = Forwarder(outbox=Outbox(account, endpoint), tell=tell)
+    news = asyncio.Event()
+    forwarder = None
+    if order.forward_to is not None:
+        endpoint = Endpoint(
+            url=order.forward_to,
+            secret=secret,
+            types=order.types,
+            api_version=webhook.api_version if webhook else None,
+        )
+        forwarder = Forwarder(outbox=Outbox(account, endpoint), tell=tell, news=news)
     async with AsyncExitStack() as stack:
         mock = await stack.enter_async_context(_mock(settings, tell))
         server = ServedStripe(
             account,
+            desk=Desk(account=account, secret=secret, forwarder=forwarder),
             mock=mock,
             mode=settings.stripe_mock_mode,
-            gate=Bell(forwarder.news),
+            gate=Bell(news),
             port=order.stripe_port,
             notice=lambda text: tell(Notice(text=text)),
         )
@@ -113,8 +119,8 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
             )
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(_keep_time(account, forwarder.news))
-            if order.forward_to is not None:
+            group.create_task(_keep_time(account, news))
+            if forwarder is not None:
                 group.create_task(forwarder.forward())
 
 
@@ -129,20 +135,21 @@ def check_forward_to(url: str) -> None:
 
 
 class ServedStripe(StripeServer):
-    """The simulator with the checkout pages of its account."""
+    """The simulator with the checkout pages of its account, and a desk."""
 
-    def __init__(self, account: Account, **options: Any) -> None:
+    def __init__(self, account: Account, *, desk: Desk, **options: Any) -> None:
         super().__init__(account, **options)
+        self._desk = desk
         self._pages = CheckoutPages(account)
 
     async def _serve(self, request: ApiRequest) -> ApiResponse | None:
         """Answer a browser with a page, and an API call with addresses of ours in place of Checkout's."""
         catch_up(self.account)
-        page = self._pages.answer(request)
-        if page is not None:
+        ours = self._pages.answer(request) or await self._desk.answer(request)
+        if ours is not None:
             if isinstance(self.gate, Bell):
                 self.gate.ring()
-            return page
+            return ours
         answer = await super()._serve(request)
         if answer is None or CHECKOUT not in answer.body:
             return answer

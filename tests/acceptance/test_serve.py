@@ -87,7 +87,7 @@ def test_a_customer_made_with_the_library_is_told_to_the_webhook(
     made = client.v1.customers.create({"email": "ada@example.test"})
     event = next_event(receiver, served, "customer.created", id=made.id)
     eventually(lambda: served.says("-->", event.id), "an arrow for the event")
-    eventually(lambda: served.says("<--", " 200 ", event.id), "an arrow for its answer")
+    eventually(lambda: served.says("<--", "[200] POST", event.id), "an arrow for its answer")
 
 
 def test_a_refused_event_comes_again(
@@ -98,9 +98,9 @@ def test_a_refused_event_comes_again(
     first = next_event(receiver, served, "customer.created", id=made.id)
     second = next_event(receiver, served, "customer.created", id=made.id)
     assert second.id == first.id
-    eventually(lambda: served.says("<--", " 500 ", first.id, "again in 1 s"), "a line for the refusal")
+    eventually(lambda: served.says("<--", "[500] POST", first.id, "again in 1 s"), "a line for the refusal")
     eventually(lambda: served.says("-->", first.id, "(attempt 2)"), "a line for the second attempt")
-    eventually(lambda: served.says("<--", " 200 ", first.id), "a line for the success")
+    eventually(lambda: served.says("<--", "[200] POST", first.id), "a line for the success")
 
 
 def test_a_session_is_paid_at_its_url(
