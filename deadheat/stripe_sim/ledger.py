@@ -1,8 +1,8 @@
 """The ledger: everything that one account knows, and the one place where it changes.
 
 `put` is the only way to write and `emit` the only way to make an event, so that every change is
-noted in order and each event stands behind its change. Events keep the objects themselves, before
-and after: objects are never changed in place, so a snapshot is a reference.
+noted in order and each event stands behind its change. Objects are never changed in place: each version
+is packed once, for its shelf and for the events that show it.
 """
 
 from __future__ import annotations
@@ -13,38 +13,48 @@ from typing import TYPE_CHECKING, Any
 from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.clock import Clock
 from deadheat.stripe_sim.ids import Ids
+from deadheat.stripe_sim.packed import Packing
 from deadheat.stripe_sim.shelf import Json, Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from deadheat.stripe_sim.wire import Call
 
-INDEXED: Mapping[str, tuple[str, ...]] = {
-    "customer": ("email",),
-    "product": (),
-    "price": ("product", "lookup_key"),
-    "checkout.session": ("customer", "subscription", "payment_intent"),
-    "subscription": ("customer",),
-    "invoice": ("customer", "_subscription"),
-    "payment_intent": ("customer",),
-    "charge": ("customer", "payment_intent"),
-    "refund": ("charge", "payment_intent"),
-}
+KINDS = (
+    "customer",
+    "product",
+    "price",
+    "checkout.session",
+    "subscription",
+    "invoice",
+    "payment_intent",
+    "charge",
+    "refund",
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Emitted:
     """An event: what changed, as it was before and after, and the request that did it (None: Stripe)."""
 
     id: str
     type: str
     created: int
-    now: Json
-    before: Json | None
+    packing: Packing
+    packed_now: bytes
+    packed_before: bytes | None
     request_id: str | None
     key: str | None
     place: int
+
+    @property
+    def now(self) -> Json:
+        """The object as the change left it."""
+        return self.packing.unpack(self.packed_now)
+
+    @property
+    def before(self) -> Json | None:
+        """The object as it was before; None where there is nothing to compare."""
+        return None if self.packed_before is None else self.packing.unpack(self.packed_before)
 
 
 class Ledger:
@@ -53,13 +63,14 @@ class Ledger:
     def __init__(self, *, seed: int, now: int) -> None:
         self.clock = Clock(now)
         self.ids = Ids(seed)
-        self.shelves = {kind: Shelf(indexed) for kind, indexed in INDEXED.items()}
+        self.packing = Packing()
+        self.shelves = {kind: Shelf(self.packing) for kind in KINDS}
         self.events: list[Emitted] = []
         self.made: list[tuple[str, str]] = []
-        self._event_places: dict[str, int] = {}
+        self._events: dict[str, Emitted] = {}
         self._origin: tuple[str, str | None] | None = None
         self._touched: dict[str, None] = {}
-        self._written: dict[str, int] = {}
+        self._packed: dict[int, tuple[Json, bytes]] = {}
 
     @property
     def now(self) -> int:
@@ -70,6 +81,7 @@ class Ledger:
         """Say who acts from here on: a request, or Stripe itself."""
         self._origin = None if call is None else (call.id, call.key)
         self._touched = {}
+        self._packed = {}
 
     def touched(self) -> tuple[str, ...]:
         """Give the ids that were written since `begin`, in order."""
@@ -84,23 +96,22 @@ class Ledger:
         shelf = self.shelves[made["object"]]
         if made["id"] not in shelf:
             self.made.append((made["object"], made["id"]))
-        shelf.put(made)
+        packed = self.packing.pack(made)
+        shelf.put(made, packed, self.now)
         self._touched[made["id"]] = None
-        self._written[made["id"]] = self.now
+        self._packed[id(made)] = (made, packed)
         return made
-
-    def written_at(self, object_id: str) -> int:
-        """Say when an object was last written, by the run's clock."""
-        return self._written[object_id]
 
     def change(self, old: Json, event_type: str | None, /, **fields: Any) -> Json:
         """Write the next version of an object; emits the event if anything differs."""
         changed = {**old, **fields}
         if changed == old:
             return old
+        if event_type is None:
+            return self.put(changed)
+        self._pack(old)  # while its shelf has the same bytes
         self.put(changed)
-        if event_type is not None:
-            self.emit(event_type, changed, before=old)
+        self.emit(event_type, changed, before=old)
         return changed
 
     def emit(self, event_type: str, now: Json, *, before: Json | None = None) -> Emitted:
@@ -110,21 +121,21 @@ class Ledger:
             id=self.ids.new("event"),
             type=event_type,
             created=self.now,
-            now=now,
-            before=before,
+            packing=self.packing,
+            packed_now=self._pack(now),
+            packed_before=None if before is None else self._pack(before),
             request_id=request_id,
             key=key,
             place=len(self.events),
         )
         self.events.append(event)
-        self._event_places[event.id] = event.place
+        self._events[event.id] = event
         self.made.append(("event", event.id))
         return event
 
     def event(self, event_id: str) -> Emitted | None:
         """Find an event."""
-        place = self._event_places.get(event_id)
-        return None if place is None else self.events[place]
+        return self._events.get(event_id)
 
     def find(self, kind: str, object_id: str) -> Json | None:
         """Find an object of a kind, deleted ones included."""
@@ -140,3 +151,15 @@ class Ledger:
     def of(self, kind: str, **where: Any) -> list[Json]:
         """Give all objects of a kind whose fields equal these, oldest first."""
         return list(self.shelves[kind].newest_first(where))[::-1]
+
+    def _pack(self, made: Json) -> bytes:
+        """Pack a version, or take the bytes that its shelf or an earlier event has of it already."""
+        known = self._packed.get(id(made))
+        if known is not None and known[0] is made:
+            return known[1]
+        packed = self.packing.pack(made)
+        kept = self.shelves[made["object"]].packed(made["id"])
+        if kept == packed:
+            packed = kept
+        self._packed[id(made)] = (made, packed)
+        return packed

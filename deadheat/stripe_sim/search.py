@@ -8,15 +8,19 @@ outage, which is why "search, then create" makes duplicates. Source: Stripe docs
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.params import integer, text
 from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deadheat.stripe_sim.ledger import Ledger
-    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.shelf import Json, Shelf
     from deadheat.stripe_sim.wire import Call
 
 LAG = 60
@@ -26,6 +30,7 @@ _CLAUSE = re.compile(
     r"""\s*(?P<not>-)?(?P<field>[a-z_]+)(?:\[(?P<q>["'])(?P<key>.*?)(?P=q)\])?"""
     r"""(?P<op>:|~)(?P<q2>["'])(?P<value>(?:\\.|(?!(?P=q2)).)*)(?P=q2)\s*"""
 )
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _JOIN = re.compile(r"(AND|OR)\b", re.IGNORECASE)
 _FIELDS = {"customer": ("email", "name", "phone", "metadata"), "subscription": ("status", "metadata")}
 
@@ -43,12 +48,13 @@ def subscriptions(ledger: Ledger, call: Call) -> Json:
 def _search(ledger: Ledger, call: Call, kind: str) -> Json:
     clauses, every = _parse(call.args["query"], _FIELDS[kind])
     limit = call.args.get("limit", 10)
-    skip = int(call.args["page"]) if call.args.get("page", "").isdigit() else 0
+    skip = _skipped(call.args.get("page"))
+    shelf = ledger.shelves[kind]
     found: list[Json] = []
-    for kept in ledger.shelves[kind].newest_first({}):
-        if kept.get("deleted") or ledger.written_at(kept["id"]) > ledger.now - LAG:
+    for kept in shelf.written_until(ledger.now - LAG, _places(shelf, clauses, every)):
+        if kept.get("deleted"):
             continue
-        verdicts = (_holds(clause, kept) for clause in clauses)
+        verdicts = (clause.holds(kept) for clause in clauses)
         if all(verdicts) if every else any(verdicts):
             found.append(kept)
             if len(found) > skip + limit:
@@ -63,17 +69,64 @@ def _search(ledger: Ledger, call: Call, kind: str) -> Json:
     }
 
 
-def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[re.Match[str]], bool]:
+def _places(shelf: Shelf, clauses: Sequence[_Clause], every: bool) -> Sequence[int] | None:
+    """Give the places to look at, oldest first; None where an index does not tell (``~`` and ``-``)."""
+    told = [shelf.places(c.field, c.term) for c in clauses if c.exact]
+    if every:
+        return min(told, key=len, default=None)
+    return sorted({*chain(*told)}) if len(told) == len(clauses) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clause:
+    """One clause of a query: ``-field[key]~'value'``, the value case-folded."""
+
+    field: str
+    key: str | None
+    value: str
+    substring: bool
+    negated: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether only objects that say just this match."""
+        return not self.substring and not self.negated
+
+    @property
+    def term(self) -> Any:
+        """What an index files it under."""
+        return self.value if self.key is None else (self.key, self.value)
+
+    def holds(self, kept: Json) -> bool:
+        """Say whether an object matches."""
+        value = kept[self.field] if self.key is None else kept[self.field].get(self.key)
+        said = None if value is None else str(value).casefold()
+        matches = said is not None and (self.value in said if self.substring else said == self.value)
+        return matches != self.negated
+
+
+def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[_Clause], bool]:
     """Read a query: its clauses, and whether all must hold (AND) or one (OR)."""
-    clauses: list[re.Match[str]] = []
+    clauses: list[_Clause] = []
     joins: set[str] = set()
     at = 0
     while True:
-        clause = _CLAUSE.match(query, at)
-        if clause is None or clause["field"] not in fields:
+        read = _CLAUSE.match(query, at)
+        if (
+            read is None
+            or read["field"] not in fields
+            or (read["field"] == "metadata") == (read["q"] is None)
+        ):
             raise invalid(f"We were unable to parse your search query: {query[:200]}", param="query")
+        clause = _Clause(
+            field=read["field"],
+            key=read["key"],
+            value=_ESCAPED.sub(r"\1", read["value"]).casefold(),
+            substring=read["op"] == "~",
+            negated=read["not"] is not None,
+        )
         clauses.append(clause)
-        at = clause.end()
+        at = read.end()
         if at == len(query):
             break
         join = _JOIN.match(query, at)
@@ -84,11 +137,10 @@ def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[re.Match[str]], bo
     return clauses, joins != {"OR"}
 
 
-def _holds(clause: re.Match[str], kept: Json) -> bool:
-    wanted = re.sub(r"\\(.)", r"\1", clause["value"]).casefold()
-    value = kept["metadata"].get(clause["key"]) if clause["field"] == "metadata" else kept[clause["field"]]
-    present_value = "" if value is None else str(value).casefold()
-    holds = value is not None and (
-        wanted in present_value if clause["op"] == "~" else present_value == wanted
-    )
-    return holds != bool(clause["not"])
+def _skipped(page: str | None) -> int:
+    """Read how many results the pages before this one had."""
+    if page is None:
+        return 0
+    if not re.fullmatch("[0-9]{1,9}", page):
+        raise invalid(f"Invalid page: {page[:100]}", param="page")
+    return int(page)

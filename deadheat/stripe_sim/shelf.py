@@ -1,80 +1,143 @@
-"""Shelves: the objects of one kind, in order of creation, found by id or by an indexed field.
+"""Shelves: the objects of one kind, in order of creation, found by id or by what a field says.
 
-Objects are plain dicts that are replaced and never changed, so a snapshot costs nothing. Lists go
-newest first from any place without looking at the rest: each object has a place that never changes,
-and an index keeps the places of every value that an object ever had there; a reader checks the
-present value again. 100,000 objects are as quick as ten.
+Objects are plain dicts that are replaced and never changed in place; a shelf keeps the present
+version of each as bytes (`packed`). Lists go newest first from any place without looking at the rest:
+each object has a place that never changes, and an index keeps the places of every value that an object
+ever had in a field; a reader checks the present value again. 100,000 objects are as quick as ten.
+
+An index is made when it is first asked for. It takes strings case-folded, as search compares them, and
+of a dict (metadata) each name with its value.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from deadheat.stripe_sim.packed import Packing
+
 Json = dict[str, Any]
+Term = Any
+Index = dict[Term, "int | list[int]"]
+
+
+class _Kept:
+    """One object: its place, its present version, and when that was written."""
+
+    __slots__ = ("packed", "place", "written_at")
+
+    def __init__(self, place: int, packed: bytes, written_at: int) -> None:
+        self.place = place
+        self.packed = packed
+        self.written_at = written_at
 
 
 class Shelf:
-    """The objects of one kind; ``indexed`` names the fields that lists filter by."""
+    """The objects of one kind."""
 
-    def __init__(self, indexed: tuple[str, ...] = ()) -> None:
-        self._objects: dict[str, Json] = {}
-        self._places: dict[str, int] = {}
-        self._order: list[str] = []
-        self._index: dict[str, defaultdict[Any, list[int]]] = {f: defaultdict(list) for f in indexed}
+    def __init__(self, packing: Packing) -> None:
+        self._packing = packing
+        self._kept: dict[str, _Kept] = {}
+        self._order: list[_Kept] = []
+        self._indexes: dict[str, Index] = {}
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._order)
 
     def __contains__(self, object_id: object) -> bool:
-        return object_id in self._objects
+        return object_id in self._kept
 
     def get(self, object_id: str) -> Json | None:
         """Give an object as it is now, or None."""
-        return self._objects.get(object_id)
+        kept = self._kept.get(object_id)
+        return None if kept is None else self._packing.unpack(kept.packed)
 
-    def put(self, made: Json) -> None:
-        """Put a new object, or the next version of one, in its place."""
-        object_id = made["id"]
-        place = self._places.get(object_id)
-        if place is None:
-            place = self._places[object_id] = len(self._order)
-            self._order.append(object_id)
-        self._objects[object_id] = made
-        for field, places in self._index.items():
-            value = made.get(field)
-            if value is None:
-                continue
-            known = places[value]
-            if not known or known[-1] < place:
-                known.append(place)
-            elif known[(at := bisect_left(known, place))] != place:
-                insort(known, place, lo=at)
+    def packed(self, object_id: str) -> bytes | None:
+        """Give an object as it is kept now, or None."""
+        kept = self._kept.get(object_id)
+        return None if kept is None else kept.packed
+
+    def put(self, made: Json, packed: bytes, now: int) -> None:
+        """Put a new object, or the next version of one, in its place; ``packed`` is the same as bytes."""
+        kept = self._kept.get(made["id"])
+        if kept is None:
+            kept = self._kept[made["id"]] = _Kept(len(self._order), packed, now)
+            self._order.append(kept)
+        else:
+            kept.packed = packed
+            kept.written_at = now
+        for field, index in self._indexes.items():
+            _enter(index, made.get(field), kept.place)
+
+    def places(self, field: str, term: Term) -> Sequence[int]:
+        """Give the places of the objects that ever had this term in a field, oldest first."""
+        index = self._indexes.get(field)
+        if index is None:
+            index = self._indexes[field] = {}
+            for kept in self._order:
+                _enter(index, self._packing.unpack(kept.packed).get(field), kept.place)
+        found = index.get(term, [])
+        return [found] if isinstance(found, int) else found
 
     def newest_first(self, where: dict[str, Any], *, after: str | None = None) -> Iterator[Json]:
         """Yield the objects whose fields equal ``where``, from behind ``after`` on."""
         places = self._candidates(where)
-        end = len(places) if after is None else bisect_left(places, self._places[after])
-        for n in range(end - 1, -1, -1):
-            found = self._objects[self._order[places[n]]]
-            if all(found.get(f) == v for f, v in where.items()):
-                yield found
+        end = len(places) if after is None else bisect_left(places, self._kept[after].place)
+        return self._matching(where, (places[n] for n in range(end - 1, -1, -1)))
 
     def oldest_first(self, where: dict[str, Any], *, before: str) -> Iterator[Json]:
         """Yield the objects whose fields equal ``where`` and that are newer than ``before``."""
         places = self._candidates(where)
-        for n in range(bisect_left(places, self._places[before] + 1), len(places)):
-            found = self._objects[self._order[places[n]]]
+        begin = bisect_left(places, self._kept[before].place + 1)
+        return self._matching(where, (places[n] for n in range(begin, len(places))))
+
+    def written_until(self, latest: int, places: Sequence[int] | None = None) -> Iterator[Json]:
+        """Yield, newest first, what was not written after ``latest``; ``places`` are all, or these."""
+        for place in reversed(range(len(self._order)) if places is None else places):
+            kept = self._order[place]
+            if kept.written_at <= latest:
+                yield self._packing.unpack(kept.packed)
+
+    def _candidates(self, where: dict[str, Any]) -> Sequence[int]:
+        lists = [self.places(f, term_of(v)) for f, v in where.items() if v is not None]
+        return min(lists, key=len) if lists else range(len(self._order))
+
+    def _matching(self, where: dict[str, Any], places: Iterator[int]) -> Iterator[Json]:
+        for place in places:
+            found = self._packing.unpack(self._order[place].packed)
             if all(found.get(f) == v for f, v in where.items()):
                 yield found
 
-    def _candidates(self, where: dict[str, Any]) -> Sequence[int]:
-        lists = [self._index[f].get(v, []) for f, v in where.items() if f in self._index]
-        return min(lists, key=len) if lists else range(len(self._order))
+
+def term_of(value: Any) -> Term:
+    """Give what an index files a value under."""
+    return value.casefold() if isinstance(value, str) else value
+
+
+def _enter(index: Index, value: Any, place: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, dict):
+        for name, content in value.items():
+            _note(index, (name, term_of(content)), place)
+    else:
+        _note(index, term_of(value), place)
+
+
+def _note(index: Index, term: Term, place: int) -> None:
+    known = index.get(term)
+    if known is None:
+        index[term] = place
+    elif isinstance(known, int):
+        if known != place:
+            index[term] = [known, place] if known < place else [place, known]
+    elif known[-1] < place:
+        known.append(place)
+    elif known[(at := bisect_left(known, place))] != place:
+        insort(known, place, lo=at)
 
 
 def page(
