@@ -12,6 +12,7 @@ from deadheat.bundled import bundled
 from deadheat.cli.ending import one_message
 from deadheat.cli.run import budget_options, deployment_options, raced, settings_of
 from deadheat.engine.discover import discover, select
+from deadheat.engine.explore import EXHAUSTIVE
 from deadheat.errors import UnknownScenario
 
 SCHEDULES = 200  # of the scenario, when nothing else is said
@@ -24,11 +25,15 @@ SCHEDULES = 200  # of the scenario, when nothing else is said
 def explore(scenario: str, **options: Any) -> None:
     """Explore one SCENARIO by --schedules or --seconds: 200 schedules when neither is given.
 
+    With --strategy exhaustive all schedules of at most so many --preemptions are run; a search that is
+    cut short is taken up again by the same command.
+
     Exit code: 0 clean, 1 violated, 2 wrong before the first run, 3 inconclusive, 130 interrupted.
     """
     with one_message():
         settings = settings_of(options)
-        if settings.schedules is None and settings.seconds is None:
+        unbounded = settings.schedules is None and settings.seconds is None
+        if unbounded and settings.strategy != EXHAUSTIVE:
             settings = replace(settings, schedules=SCHEDULES)
         chosen = select(discover(settings.scenarios or [bundled("scenarios")]), (scenario,))
         if len(chosen) > 1:

@@ -15,7 +15,7 @@ from deadheat.engine.discover import discover, select
 from deadheat.engine.loop import run as run_loop
 from deadheat.engine.suite import new_run_id, run_suite
 from deadheat.report import Reports, exit_code
-from deadheat.schedule import STRATEGIES
+from deadheat.schedule import BY_NAME, STRATEGIES
 from deadheat.settings import load_settings
 
 if TYPE_CHECKING:
@@ -29,9 +29,19 @@ def deployment_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say what to deploy; shared by all that deploy anything."""
     for option in reversed(
         (
-            click.option("--target", metavar="reference|before|FILE", help="What to race."),
+            click.option("--target", metavar="reference|before|FILE|URL", help="What to race."),
             click.option("--postgres", metavar="auto|embedded|docker|DSN", help="Which Postgres to use."),
             click.option("--stripe-mock", metavar="auto|docker|PATH|URL|off", help="What validates calls."),
+            click.option(
+                "--stripe-port",
+                type=click.IntRange(1, 65535),
+                help="Where a target that runs already has its Stripe base: the simulator listens there.",
+            ),
+            click.option(
+                "--postgres-port",
+                type=click.IntRange(1, 65535),
+                help="Where it has its database: a proxy before --postgres DSN listens there.",
+            ),
             click.option("--seed", type=click.IntRange(min=0), help="Draw the same latencies again."),
             click.option("--target-workers", type=click.IntRange(min=1), help="The target's processes."),
         )
@@ -53,8 +63,11 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
         (
             click.option(
                 "--strategy",
-                type=click.Choice(STRATEGIES),
-                help="Only this strategy. Without it a portfolio of all of them, random-walk most.",
+                type=click.Choice([*STRATEGIES, *BY_NAME]),
+                help="Only this strategy. Without it a portfolio of the first six, random-walk most.",
+            ),
+            click.option(
+                "--preemptions", type=click.IntRange(0, 20), help="The bound of --strategy exhaustive (2)."
             ),
             click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario."),
             click.option(

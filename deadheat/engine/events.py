@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from deadheat.engine.levels import WHOLE, Reach
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,7 +29,10 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteStarted:
-    """The suite begins: what is raced, on what, under which seed. ``planned`` are runs."""
+    """The suite begins: what is raced, on what, under which seed. ``planned`` are runs.
+
+    ``reach`` says which wires of the target are ours, and so the level of control.
+    """
 
     run_id: str
     target: str
@@ -36,6 +41,7 @@ class SuiteStarted:
     seed: int
     scenarios: tuple[str, ...]
     planned: int | None
+    reach: Reach = WHOLE
     unchecked: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,6 +114,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exhausted:
+    """How far an exhaustive search has come, over all invocations that went on with it.
+
+    ``done`` schedules of at most ``preemptions`` were run, ``waiting`` are known to be left, ``lost`` could
+    not be followed to their end: the same choices had brought other steps.
+    """
+
+    preemptions: int
+    done: int
+    waiting: int
+    lost: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every schedule was run."""
+        return not (self.waiting or self.lost)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What the controlled runs of an exploration covered, and what they could not order.
 
@@ -116,6 +141,7 @@ class Coverage:
     said this and another that, ``late`` those that came while another step was in the air.
     ``unordered`` are flights of which another overlapped. ``diverged`` replays left their schedule.
     ``repeated`` schedules were run twice; ``differing`` says how those differed that did.
+    ``exhausted`` is there where the search was exhaustive.
     """
 
     schedules: int = 0
@@ -128,6 +154,7 @@ class Coverage:
     diverged: int = 0
     repeated: int = 0
     differing: tuple[str, ...] = ()
+    exhausted: Exhausted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

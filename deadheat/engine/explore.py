@@ -14,13 +14,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from deadheat.engine.events import Exploration, Minimizing, ScenarioStarted, SuiteStarted, Verdict
+from deadheat.engine.levels import WHOLE, Reach
 from deadheat.engine.minimize import minimize
 from deadheat.engine.run import Ran, run_program, warm_up
 from deadheat.engine.seen import Found, Seen, verdict_of
 from deadheat.errors import Trouble
 from deadheat.invariants import judge
 from deadheat.program import World, name_of
-from deadheat.schedule import STRATEGIES, Barrage, Replay, Schedule, make_strategy, shares
+from deadheat.schedule import (
+    PREEMPTIONS,
+    STRATEGIES,
+    Barrage,
+    Exhaustive,
+    Replay,
+    Schedule,
+    make_strategy,
+    shares,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from deadheat.engine.conduct.strands import Hold
     from deadheat.engine.deployment import Deployment
     from deadheat.engine.events import Event, Finding
+    from deadheat.engine.searches import Searches
     from deadheat.engine.stripe_mock import StripeMock
     from deadheat.history import Step
     from deadheat.invariants.settled import Judgement
@@ -41,7 +52,8 @@ INCONCLUSIVE_MAX = 5  # give up on a scenario after so many inconclusive runs in
 DEADLOCK = "40P01"
 REPEATED_MAX = 10  # clean schedules of an exploration that are run twice
 UNCONTROLLED = ("serial", "barrage")
-EXACT = ("serial", "random-walk", "pct")  # nothing runs beside anything: the same twice
+EXHAUSTIVE = "exhaustive"
+EXACT = ("serial", "random-walk", "pct", "delay-bounded")  # nothing runs beside anything: the same twice
 
 
 class HistorySink(Protocol):
@@ -74,10 +86,13 @@ class Budget:
     strategies: tuple[str, ...] = STRATEGIES
     schedules: int | None = None
     seconds: float | None = None
+    preemptions: int = PREEMPTIONS
 
     def planned(self) -> int | None:
-        """Give the number of runs; None under a budget of time."""
-        return None if self.seconds is not None else self.schedules or SCHEDULES
+        """Give the number of runs; None under a budget of time, and where all are to be run."""
+        if self.seconds is not None or (self.strategies == (EXHAUSTIVE,) and self.schedules is None):
+            return None
+        return self.schedules or SCHEDULES
 
     def share(self, strategy: str) -> int | None:
         """Give a strategy's runs; None under a budget of time."""
@@ -99,11 +114,13 @@ class Explorer:
     deployments: list[Deployment]
     sink: HistorySink
     memory: Memory
+    searches: Searches
     emit: Callable[[Event], None]
     invocation: str
     seed: int
     postgres: str
     mock: StripeMock | None
+    reach: Reach = WHOLE
     _gone: str | None = None
     _current: tuple[Seen, float] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -125,6 +142,7 @@ class Explorer:
             seed=self.seed,
             scenarios=scenarios,
             planned=None,
+            reach=self.reach,
         )
 
     async def explore(self, scenario: Scenario, budget: Budget) -> Exploration:
@@ -146,7 +164,10 @@ class Explorer:
             if share is None and name == "serial" and len(budget.strategies) > 1:
                 runs = iter(range(1))
             until = None if seconds is None else time.perf_counter() + seconds
-            await self._each(lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen))  # type: ignore[misc]
+            if name == EXHAUSTIVE:
+                await self._exhaust(budget.preemptions, runs, until, seen)
+            else:
+                await self._each(lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen))  # type: ignore[misc]
         await self._prove(seen)
         finished = seen.finish(time.perf_counter() - began)
         self._current = None
@@ -189,7 +210,7 @@ class Explorer:
 
     async def make_warm(self, deployment: Deployment, scenario: Scenario) -> None:
         """Run a scenario at full concurrency where it does what a deployment has not done yet."""
-        program = scenario(World(f"{self.invocation}w{next(self._numbers):x}"))
+        program = deployment.reach.fit(scenario(World(f"{self.invocation}w{next(self._numbers):x}")))
         new = {name_of(operation) for operation in program.operations()} - deployment.warm
         if new and deployment.proxy is not None:
             await warm_up(program, deployment)
@@ -199,22 +220,58 @@ class Explorer:
         self, deployment: Deployment, name: str, left: Iterator[int], until: float | None, seen: Seen
     ) -> None:
         strategy = make_strategy(name, self.seed)
-        for _ in left:
-            if seen.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
-                return
-            schedule = Schedule(
-                scenario=seen.scenario.name,
-                source=seen.scenario.source,
-                seed=self.seed,
-                yields=not isinstance(strategy, Barrage) and strategy.yields,
-            )
+        while _goes_on(seen, left, until):
+            schedule = self._schedule(seen, strategy)
             ran, judgement = await self._counted(deployment, seen, strategy, schedule)
-            if judgement is None and (why := await deployment.unfit()) is not None:
-                self._gone = why
-                self.deployments.remove(deployment)
+            if judgement is None and await self._retired(deployment):
                 return
             if name in EXACT and judgement is not None and not judgement.violations and ran.trace:
                 await self._twice(deployment, seen, schedule.recorded(ran.trace))
+
+    async def _exhaust(self, preemptions: int, left: Iterator[int], until: float | None, seen: Seen) -> None:
+        """Run every schedule within the bound, or as many as the budget has; go on with an earlier search."""
+        frontier = seen.frontier = self.searches.begin(seen.scenario, preemptions)
+        changed = asyncio.Condition()
+
+        async def work(deployment: Deployment) -> None:
+            strategy = Exhaustive(frontier)
+            while True:
+                async with changed:
+                    await changed.wait_for(lambda: frontier.waiting or not frontier.under_way)
+                if not frontier.waiting or not _goes_on(seen, left, until) or not strategy.take():
+                    return
+                judgement = None
+                try:
+                    schedule = self._schedule(seen, strategy)
+                    _, judgement = await self._counted(deployment, seen, strategy, schedule)
+                finally:
+                    strategy.ended(judged=judgement is not None)
+                    async with changed:
+                        changed.notify_all()
+                if judgement is None and await self._retired(deployment):
+                    return
+
+        try:
+            await self._each(work)
+        finally:
+            self.searches.end(seen.scenario, frontier)
+
+    def _schedule(self, seen: Seen, strategy: Strategy | Barrage) -> Schedule:
+        """Give the schedule of a run that is yet to be made."""
+        return Schedule(
+            scenario=seen.scenario.name,
+            source=seen.scenario.source,
+            seed=self.seed,
+            yields=not isinstance(strategy, Barrage) and strategy.yields,
+        )
+
+    async def _retired(self, deployment: Deployment) -> bool:
+        """Take a deployment out that cannot go on."""
+        why = await deployment.unfit()
+        if why is not None:
+            self._gone = why
+            self.deployments.remove(deployment)
+        return why is not None
 
     async def _counted(
         self, deployment: Deployment, seen: Seen, strategy: Strategy | Barrage, schedule: Schedule
@@ -239,7 +296,7 @@ class Explorer:
     ) -> tuple[Ran, Judgement | None]:
         """Run the scenario of ``seen`` once and judge it; ``seen`` does not count the run."""
         number = number if number is not None else next(self._numbers)
-        program = seen.scenario(World(f"{self.invocation}{number:x}"))
+        program = deployment.reach.fit(seen.scenario(World(f"{self.invocation}{number:x}")))
         seen.actors = len(program.race)
         seen.unstruck = {fault.route for fault in program.faults if not fault.may_miss}
         steps = self.sink.begin(number, seen.scenario.name, strategy.name)
@@ -317,6 +374,13 @@ class Explorer:
             if other in shown and minimal.shown[other] >= minimal.shown[invariant]:
                 first = seen.finding(other)
                 seen.findings[other] = self.memory.keep(minimal.finding(first, ""), seen.scenario)
+
+
+def _goes_on(seen: Seen, left: Iterator[int], until: float | None) -> bool:
+    """Whether there is budget for another run, and sense in one; it is taken from ``left``."""
+    if seen.in_a_row >= INCONCLUSIVE_MAX or (until is not None and time.perf_counter() >= until):
+        return False
+    return next(left, None) is not None
 
 
 def _deadlocked(ran: Ran) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deadheat.engine.events import Coverage, Exploration, Finding, RunFinished, Verdict
+from deadheat.engine.events import Coverage, Exhausted, Exploration, Finding, RunFinished, Verdict
 from deadheat.history import Plane
 from deadheat.invariants import Tally
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deadheat.engine.run import Ran
     from deadheat.invariants.settled import Judgement, Violation
     from deadheat.program import Scenario
-    from deadheat.schedule import Schedule
+    from deadheat.schedule import Frontier, Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,7 @@ class Seen:
     unordered: int = 0
     repeated: int = 0
     differing: list[str] = field(default_factory=list)
+    frontier: Frontier | None = None
 
     def note(
         self,
@@ -182,7 +183,17 @@ class Seen:
             diverged=self.diverged,
             repeated=self.repeated,
             differing=tuple(self.differing),
+            exhausted=None if self.frontier is None else _exhausted(self.frontier),
         )
+
+
+def _exhausted(frontier: Frontier) -> Exhausted:
+    return Exhausted(
+        preemptions=frontier.preemptions,
+        done=frontier.done,
+        waiting=len(frontier.waiting) + len(frontier.under_way),
+        lost=frontier.lost,
+    )
 
 
 def verdict_of(judgement: Judgement | None) -> Verdict:

@@ -26,8 +26,12 @@ from deadheat.engine.events import (
     Verdict,
 )
 from deadheat.engine.explore import Budget, Explorer
+from deadheat.engine.levels import reach_of
 from deadheat.engine.memory import Findings
+from deadheat.engine.searches import Searches
+from deadheat.engine.standing import open_standing, postgres_of
 from deadheat.errors import SettingsError
+from deadheat.program import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from deadheat.engine.events import Event
     from deadheat.engine.explore import HistorySink
+    from deadheat.engine.levels import Reach
     from deadheat.program import Scenario
     from deadheat.settings import Settings
 
@@ -47,7 +52,12 @@ def new_run_id() -> str:
 def budget_of(settings: Settings) -> Budget:
     """Give the budget that the settings ask for."""
     strategies = (settings.strategy,) if settings.strategy else Budget().strategies
-    return Budget(strategies=strategies, schedules=settings.schedules, seconds=settings.seconds)
+    return Budget(
+        strategies=strategies,
+        schedules=settings.schedules,
+        seconds=settings.seconds,
+        preemptions=settings.preemptions,
+    )
 
 
 @asynccontextmanager
@@ -66,12 +76,6 @@ async def open_explorer(
     ``controlled``, the targets reach their databases directly, and only barrage is of use.
     """
 
-    if settings.target.start is None:
-        raise SettingsError(
-            "a target that is only a URL cannot be raced yet: its Stripe calls and its database would be "
-            "out of sight. Give [target] start, the command that starts it."
-        )
-
     def progress(what: str) -> None:
         emit(SettingUp(what=what))
 
@@ -83,21 +87,24 @@ async def open_explorer(
             Grounds.open(settings, run_id=run_id, logs=folder, progress=progress, notice=notice)
         )
         progress("the target")
-        deployments = [
-            await stack.enter_async_context(open_deployment(grounds, index, controlled=controlled))
-            for index in range(1 if settings.target.base_url else settings.workers)
-        ]
+        if settings.target.start is None:
+            deployments = [await stack.enter_async_context(open_standing(grounds))]
+        else:
+            deployments = [
+                await stack.enter_async_context(open_deployment(grounds, index, controlled=controlled))
+                for index in range(1 if settings.target.base_url else settings.workers)
+            ]
         yield Explorer(
             deployments=deployments,
             sink=sink,
-            memory=Findings(
-                settings.state_folder / "findings", target=settings.target_name, version=deadheat.__version__
-            ),
+            memory=Findings(settings.state_folder / "findings", settings.target_name, deadheat.__version__),
+            searches=Searches(settings.state_folder / "searches", settings.target_name, deadheat.__version__),
             emit=emit,
             invocation=secrets.token_hex(3),
             seed=settings.seed,
-            postgres=grounds.postgres.describe,
+            postgres=grounds.postgres.describe if grounds.postgres else postgres_of(deployments[0]),
             mock=grounds.mock,
+            reach=deployments[0].reach,
         )
 
 
@@ -111,7 +118,8 @@ async def run_suite(
     emit: Callable[[Event], None],
 ) -> SuiteFinished:
     """Explore the scenarios one after the other; emits `SuiteFinished` also when interrupted."""
-    missing = {made.name: lacking(made, settings.target) for made in scenarios}
+    reach = reach_of(settings)
+    missing = {made.name: lacking(made, settings.target, reach) for made in scenarios}
     _check(scenarios, missing, settings)
     done: list[Exploration] = []
     async with open_explorer(settings, run_id=run_id, folder=folder, sink=sink, emit=emit) as explorer:
@@ -121,6 +129,8 @@ async def run_suite(
         planned = planned * sum(not lack for lack in missing.values()) if planned else None
         names = tuple(made.name for made in scenarios)
         emit(replace(explorer.started(run_id, settings.target_name, names), planned=planned))
+        if left := _left_out([made for made in scenarios if not missing[made.name]], reach):
+            emit(Notice(text=f"left out at level {reach.level}: {left}"))
         try:
             for made in scenarios:
                 if lack := missing[made.name]:
@@ -138,6 +148,13 @@ async def run_suite(
         finished = replace(finished, stripe_mock=explorer.stripe_mock)
         emit(finished)
     return finished
+
+
+def _left_out(scenarios: Sequence[Scenario], reach: Reach) -> str:
+    """Say what scenarios do that cannot be done here: ``pay, deliveries (of checkout.two-tabs, …)``."""
+    left = {made.name: reach.left_out(made(World("rehearsal"))) for made in scenarios}
+    names = list(dict.fromkeys(name for names in left.values() for name in names))
+    return f"{', '.join(names)} (of {', '.join(name for name in left if left[name])})" if names else ""
 
 
 def _check(scenarios: Sequence[Scenario], missing: Mapping[str, tuple[str, ...]], settings: Settings) -> None:

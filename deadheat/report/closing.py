@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.events import Verdict
 from deadheat.report.coverage import coverage_lines
 from deadheat.report.plain import plain
-from deadheat.report.prose import bound_line, not_checked, strategies_of, stripe_mock_line, verdict_word
+from deadheat.report.prose import not_checked, strategies_of, stripe_mock_line, verdict_word, worth_line
 
 if TYPE_CHECKING:
     from deadheat.engine.events import SuiteFinished, SuiteStarted
@@ -29,8 +29,11 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
     clean = [e for e in finished.scenarios if not e.skipped and e.verdict is Verdict.CLEAN]
     if clean:
         some = "" if finished.verdict is Verdict.CLEAN else f"{_many(len(clean), 'scenario')} clean: "
-        lines.append(f"  {some}{bound_line(clean)}")
+        lines.append(f"  {some}{worth_line(clean)}")
     lines += [f"  {line}" for line in coverage_lines([e for e in finished.scenarios if not e.skipped])]
+    if started is not None:
+        lines.append(f"  {started.reach}")
+        lines += [f"  not ours: {line}" for line in started.reach.cannot()]
     for name, reason in not_checked(finished.not_checked, finished.invariants).items():
         lines.append(f"  not checked: {plain(name)} ({plain(reason)})")
     for exploration in finished.scenarios:

@@ -133,7 +133,7 @@ class ConsoleReport:
         mock = "off" if event.stripe_mock == "off" else plain(event.stripe_mock)
         self._say(
             f"Deadheat {plain(event.run_id)}: {plain(event.target)} on PostgreSQL {plain(event.postgres)}, "
-            f"stripe-mock {mock}, seed {event.seed}; {len(event.scenarios)} {many}{planned}"
+            f"stripe-mock {mock}, level {event.reach.level}, seed {event.seed}; {len(event.scenarios)} {many}{planned}"
         )
 
     def _one(self, event: Exploration) -> None:

@@ -36,6 +36,13 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
         f"{_part(sum(one.late for one in covered), steps)} late, of {_many(steps, 'step')}"
     )
     yield _inside(explorations)
+    for exploration in explorations:
+        if (search := exploration.coverage.exhausted) is not None:
+            yield (
+                f"exhaustive: {plain(exploration.scenario)}, {_many(search.done, 'schedule')} of at most "
+                f"{_many(search.preemptions, 'preemption')} run, {search.waiting} known to be left, "
+                f"{search.lost} not to be followed"
+            )
     if repeated := sum(one.repeated for one in covered):
         differing = [how for one in covered for how in one.differing]
         first = f", first: {plain(differing[0])}" if differing else ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deadheat.engine.events import Exploration
 
-NOT_SAMPLERS = ("serial", "replay")  # always the same order, and one that was chosen before
+NOT_SAMPLERS = ("serial", "replay", "exhaustive")  # always the same, chosen before, each just once
 
 
 def verdict_word(exploration: Exploration) -> str:
@@ -59,7 +59,7 @@ def exploration_lines(exploration: Exploration, history: Path | None, replay_opt
     if lines:
         return lines
     covered = [f"  {line}" for line in coverage_lines([exploration])]
-    return [f"{name} is clean: {bound_line([exploration])}", *covered]
+    return [f"{name} is clean: {worth_line([exploration])}", *covered]
 
 
 def inconclusive_line(exploration: Exploration) -> str:
@@ -75,7 +75,22 @@ def sampled(exploration: Exploration) -> int:
     return max(0, drawn - exploration.inconclusive)
 
 
-def bound_line(explorations: Sequence[Exploration]) -> str:
+def worth_line(explorations: Sequence[Exploration]) -> str:
+    """Say what clean runs are worth: all schedules within a bound, or a bound on the rate."""
+    searches = [e.coverage.exhausted for e in explorations if e.coverage.exhausted is not None]
+    if not searches or len(searches) < len(explorations):
+        return _bound_line(explorations)
+    done = sum(search.done for search in searches)
+    most = f"at most {max(search.preemptions for search in searches)} preemptions"
+    if all(search.is_complete for search in searches):
+        return f"all {done} schedules of {most} were run, and none violated an invariant"
+    waiting, lost = sum(s.waiting for s in searches), sum(s.lost for s in searches)
+    left = f"at least {waiting} are left: the same command goes on with them" if waiting else ""
+    astray = f"{lost} could not be followed, and what lies below them was not run" if lost else ""
+    return f"{done} schedules of {most} were run; {'; '.join(filter(None, (left, astray)))}"
+
+
+def _bound_line(explorations: Sequence[Exploration]) -> str:
     """Say what clean runs are worth, by the scenario that was sampled least.
 
     The number is the least over the scenarios: each scenario is a sample of its own.

@@ -12,6 +12,7 @@ strategies with "+".
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.events import SuiteFinished, SuiteStarted, Verdict
@@ -72,6 +73,8 @@ def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
         "seed": started.seed,
         "postgres": started.postgres,
         "stripe_mock": finished.stripe_mock or started.stripe_mock,
+        "level": started.reach.level,
+        "not_ours": list(started.reach.cannot()),
         "elapsed_s": round(finished.elapsed_s, 3),
         "runs": finished.runs,
         "runs_per_s": round(made / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,
@@ -134,6 +137,7 @@ def _coverage(exploration: Exploration) -> dict[str, Any]:
         "overlapped": covered.unordered,
         "repeated": covered.repeated,
         "differing": list(covered.differing),
+        "exhausted": None if covered.exhausted is None else asdict(covered.exhausted),
     }
 
 

@@ -1,10 +1,12 @@
 """Schedules, the strategies that make them, and the shrinker that makes them small."""
 
 from deadheat.schedule.barrage import Barrage, Latency
+from deadheat.schedule.delay_bounded import DelayBounded
+from deadheat.schedule.exhaustive import PREEMPTIONS, Exhaustive, Frontier
 from deadheat.schedule.names import StepName, strand_key
 from deadheat.schedule.overlap import Overlap
 from deadheat.schedule.pct import PCT
-from deadheat.schedule.portfolio import PORTFOLIO, STRATEGIES, make_strategy, shares
+from deadheat.schedule.portfolio import BY_NAME, PORTFOLIO, STRATEGIES, make_strategy, shares
 from deadheat.schedule.random_walk import RandomWalk
 from deadheat.schedule.replay import Replay
 from deadheat.schedule.schedule import Schedule, fingerprint_of
@@ -16,11 +18,16 @@ from deadheat.schedule.trace import Released, Switch, context_switches, steps_of
 from deadheat.schedule.yield_points import Yield
 
 __all__ = [
+    "BY_NAME",
     "PCT",
     "PORTFOLIO",
+    "PREEMPTIONS",
     "STRATEGIES",
     "TOKEN_MAX",
     "Barrage",
+    "DelayBounded",
+    "Exhaustive",
+    "Frontier",
     "Held",
     "Latency",
     "Outcome",

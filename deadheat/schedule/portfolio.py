@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadheat.schedule.barrage import Barrage
+from deadheat.schedule.delay_bounded import DelayBounded
+from deadheat.schedule.exhaustive import Exhaustive, Frontier
 from deadheat.schedule.overlap import Overlap
 from deadheat.schedule.pct import PCT
 from deadheat.schedule.random_walk import RandomWalk
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from deadheat.schedule.strategy import Strategy
 
+# Asked for by name only: they answer other questions than "what is found soonest".
+BY_NAME = ("delay-bounded", "exhaustive")
 STRATEGIES = ("serial", "random-walk", "pct", "yield", "overlap", "barrage")
 
 # In the order in which they run, each with its share of what serial's one run leaves.
@@ -38,7 +42,10 @@ _FIRST = ("serial", "random-walk", "barrage", "pct", "yield", "overlap")
 
 
 def make_strategy(name: str, seed: int) -> Strategy | Barrage:
-    """Make a strategy by its name; KeyError for one that is not in ``STRATEGIES``."""
+    """Make a strategy by its name; KeyError for one that is not known.
+
+    An exhaustive one has a `Frontier` of its own here, of two preemptions.
+    """
     strategies: dict[str, Callable[[int], Strategy | Barrage]] = {
         "serial": Serial,
         "random-walk": RandomWalk,
@@ -46,6 +53,8 @@ def make_strategy(name: str, seed: int) -> Strategy | Barrage:
         "overlap": Overlap,
         "yield": Yield,
         "barrage": Barrage,
+        "delay-bounded": DelayBounded,
+        "exhaustive": lambda seed: Exhaustive(Frontier()),
     }
     return strategies[name](seed)
 

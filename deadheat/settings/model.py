@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
+
+PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)(:int)?\}")
+"""A placeholder in a request: its name, and whether it stands for a JSON number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One HTTP call of an operation.
 
-    Values of ``json`` may hold ``{user.id}``, ``{user.email}``, ``{user.name}``, ``{price}`` and
-    captured names (``{code}``), as may the path. ``capture`` maps a name to where the answer holds
-    it: ``$.a.b`` (JSONPath, the dotted subset), ``header:Name``, ``cookie:name``. Capturing
-    ``user.id`` tells which id the target gave to the user.
+    The path and every string of ``json``, ``form`` and ``headers`` may hold placeholders: ``{user.id}``,
+    ``{user.email}``, ``{user.name}``, ``{price}``, ``{target.url}`` and captured names (``{code}``). A
+    path that is nothing but one placeholder is a URL that was captured. ``capture`` maps a name to a
+    place in the answer (`deadheat.engine.places`); capturing ``user.id`` tells which id the target gave
+    to the user. ``follow``: redirects within the target are followed, and the last answer is the call's.
     """
 
     method: str
     path: str
     json: Mapping[str, Any] | None = None
+    form: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    follow: bool = False
     success: tuple[int, ...] = (200,)
     capture: Mapping[str, str] = field(default_factory=dict)
+
+    def placeholders(self) -> tuple[str, ...]:
+        """Give the names that stand in braces anywhere in the call, each once, in order."""
+        texts = (self.path, *_strings(self.json), *_strings(self.form), *self.headers.values())
+        return tuple(dict.fromkeys(found[1] for text in texts for found in PLACEHOLDER.finditer(text)))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Give every string of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +102,11 @@ class Settings:
 
     ``scenarios`` are folders of scenario modules, absolute, and none stands for those that Deadheat
     brings; which of their scenarios to run is no setting. ``schedules`` and ``seconds`` are budgets
-    for each scenario. ``workers`` run side by side, each with a deployment of its own; those of
+    for each scenario, ``preemptions`` the bound of an exhaustive search. ``workers`` run side by side,
+    each with a deployment of its own; those of
     `TargetSettings` are processes within one. ``stripe_mock`` is a word, a URL or an absolute path.
+    ``stripe_port`` and ``postgres_port`` are where a target that runs already finds our simulator and our
+    proxy; ``stripe_key`` and ``webhook_secret`` are those that it was started with.
     """
 
     target: TargetSettings
@@ -85,9 +114,14 @@ class Settings:
     postgres: str = "auto"
     stripe_mock: str = "auto"
     stripe_mock_mode: Literal["enforce", "warn"] = "enforce"
+    stripe_port: int | None = None
+    postgres_port: int | None = None
+    stripe_key: str | None = None
+    webhook_secret: str | None = None
     strategy: str | None = None
     schedules: int | None = None
     seconds: float | None = None
+    preemptions: int = 2
     seed: int = 0
     workers: int = 2
     keep_all: bool = False

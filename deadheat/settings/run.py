@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import SettingsError, closest
 from deadheat.safety import POSTGRES_SCHEMES
-from deadheat.schedule import STRATEGIES
+from deadheat.schedule import BY_NAME, STRATEGIES
 from deadheat.settings import kinds
 from deadheat.settings.kinds import Kind, Mismatch, read
 
@@ -26,6 +26,7 @@ PREFIX = "DEADHEAT_"
 SEED_MAX = 2**32 - 1
 IN_FILES = (
     "strategy",
+    "preemptions",
     "schedules",
     "seconds",
     "seed",
@@ -33,8 +34,13 @@ IN_FILES = (
     "postgres",
     "stripe-mock",
     "stripe-mock-mode",
+    "stripe-port",
+    "postgres-port",
+    "stripe-key",
+    "webhook-secret",
     "scenarios",
 )
+ONLY_WITHOUT_START = ("stripe-port", "postgres-port", "stripe-key", "webhook-secret")
 NOT_IN_THE_ENVIRONMENT = ("scenarios",)
 # Variables with our prefix that other parts read for themselves.
 READ_ELSEWHERE = (
@@ -67,7 +73,12 @@ def run_kinds(base: Path) -> dict[str, Kind[Any]]:
         "postgres": _postgres,
         "stripe-mock": lambda value: _stripe_mock(value, base),
         "stripe-mock-mode": kinds.one_of("enforce", "warn"),
-        "strategy": kinds.one_of(*STRATEGIES),
+        "stripe-port": kinds.whole_number(1, 65535),
+        "postgres-port": kinds.whole_number(1, 65535),
+        "stripe-key": kinds.text,
+        "webhook-secret": kinds.text,
+        "strategy": kinds.one_of(*STRATEGIES, *BY_NAME),
+        "preemptions": kinds.whole_number(0, 20),
         "schedules": kinds.whole_number(1, 10**9),
         "seconds": kinds.seconds,
         "seed": kinds.whole_number(0, SEED_MAX),

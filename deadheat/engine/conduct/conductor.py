@@ -21,7 +21,7 @@ from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
 from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS
 from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
 from deadheat.errors import Trouble
-from deadheat.schedule import Released, Replay, Serial
+from deadheat.schedule import Exhaustive, Released, Replay, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -265,8 +265,8 @@ class Conductor:
         views = [hold.shown() for hold in held]
         chosen = strategy.choose(views)
         if not chosen:
-            assert isinstance(strategy, Replay)
-            if not await self._wait_for_named(strategy, held):
+            assert isinstance(strategy, Replay | Exhaustive)
+            if not await self._wait_for_named(held):
                 strategy.give_up()
             return
         self.trace.append(Released(tuple(views), chosen))
@@ -274,7 +274,7 @@ class Conductor:
         for index in chosen:
             self._release(held[index])
 
-    async def _wait_for_named(self, strategy: Replay, held: Sequence[Hold]) -> bool:
+    async def _wait_for_named(self, held: Sequence[Hold]) -> bool:
         """Wait for more to be held than now; False when nothing came within the time for it."""
         known = {hold.arrived for hold in held}
         until = time.perf_counter() + NAMED_SECONDS_MAX

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sample_suite import COVERAGE, SCHEDULE, TOKEN, controlled, finding, proved
 
-from deadheat.engine.events import Coverage, Verdict
+from deadheat.engine.events import Coverage, Exhausted, Verdict
 from deadheat.report.coverage import coverage_lines
 from deadheat.report.findings import group_lines, grouped, target_option
-from deadheat.report.prose import exploration_lines
+from deadheat.report.prose import exploration_lines, worth_line
 from deadheat.schedule import Switch
 
 if TYPE_CHECKING:
@@ -156,3 +156,31 @@ def test_coverage_adds_up_and_says_nothing_of_what_was_not() -> None:
     ]
     assert list(coverage_lines([])) == []
     assert COVERAGE.diverged == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "lost", "said"),
+    [
+        (0, 0, "all 136 schedules of at most 1 preemptions were run, and none violated an invariant"),
+        (
+            7,
+            0,
+            "136 schedules of at most 1 preemptions were run; at least 7 are left: "
+            "the same command goes on with them",
+        ),
+        (
+            0,
+            2,
+            "136 schedules of at most 1 preemptions were run; 2 could not be followed, "
+            "and what lies below them was not run",
+        ),
+    ],
+)
+def test_an_exhaustive_search_says_whether_it_ran_them_all(waiting: int, lost: int, said: str) -> None:
+    search = Exhausted(preemptions=1, done=136, waiting=waiting, lost=lost)
+    covered = Coverage(schedules=136, exhausted=search)
+    clean = replace(
+        controlled(), verdict=Verdict.CLEAN, findings=(), coverage=covered, strategies={"exhaustive": 136}
+    )
+    assert worth_line([clean]) == said
+    assert worth_line([clean, replace(clean, coverage=Coverage())]).startswith("runs one after the other")

@@ -45,7 +45,7 @@ from deadheat.schedule.yield_points import STAYS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONTROLLED = [name for name in STRATEGIES if name != "barrage"]
+CONTROLLED = [*(name for name in STRATEGIES if name != "barrage"), "delay-bounded"]
 
 
 def controlled(name: str, seed: int) -> Strategy:
