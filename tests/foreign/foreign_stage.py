@@ -24,7 +24,7 @@ NPM_SECONDS_MAX = 120
 def settings_of(stack: str) -> Path:
     """Give a stack's deadheat.toml, its packages installed; skips the test, by name, where they cannot be."""
     if stack == "node_pg":
-        _install_node_packages(HERE / stack)
+        install_node_packages(HERE / stack)
     return HERE / stack / "deadheat.toml"
 
 
@@ -55,10 +55,11 @@ def _deadheat(*arguments: str, folder: Path, env: Mapping[str, str]) -> tuple[in
     return done.returncode, done.stdout + done.stderr
 
 
-def _install_node_packages(folder: Path) -> None:
+def install_node_packages(folder: Path) -> None:
+    """Install what a folder's package.json names; skips the test, by name, where that cannot be."""
     missing = [name for name in ("node", "npm") if shutil.which(name) is None]
     if missing:
-        pytest.skip(f"no {' and no '.join(missing)} here: the stack {folder.name} needs them")
+        pytest.skip(f"no {' and no '.join(missing)} here: {folder.name} needs them")
     with (folder / ".installing").open("w") as lock:  # one test process at a time
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(
