@@ -28,7 +28,10 @@ def shape(program: Program) -> Any:
     return (
         [told(operation) for operation in program.before],
         [[told(operation) for operation in actor] for actor in program.race],
-        [(f.route, f.status, f.times, f.when, f.may_miss, numbers[f.user]) for f in program.faults],
+        [
+            (f.route, f.status, f.times, f.nth, f.when, f.wait_ms, f.may_miss, numbers[f.user])
+            for f in program.faults
+        ],
     )
 
 
@@ -43,7 +46,8 @@ faults = st.lists(
             "route": st.sampled_from(["POST /v1/customers", "GET /v1/events"]),
             "status": st.sampled_from([500, 503]),
             "times": st.integers(1, 3),
-            "when": st.sampled_from(["before", "after", "lost"]),
+            "nth": st.integers(1, 3),
+            "when": st.sampled_from(["before", "after", "lost", "reset", "timeout", "slow", "locked"]),
             "may_miss": st.booleans(),
         }
     ),

@@ -212,15 +212,32 @@ def test_every_step_is_told_in_the_history_with_its_strand() -> None:
     assert told == {("A", "A1", "cause")}, "both tabs are Ada's: her address does not say which"
 
 
-@pytest.mark.parametrize("when", ["before", "after", "lost"])
-def test_a_fault_strikes_under_control(when: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "wait_ms", "customers_made"),
+    [
+        ("before", None, 2),
+        ("after", None, 3),
+        ("lost", None, 2),
+        ("reset", None, 2),
+        ("timeout", 100, 2),
+        ("slow", 100, 2),
+    ],
+)
+def test_a_fault_strikes_under_control(when: str, wait_ms: int | None, customers_made: int) -> None:
+    """Who was turned away, or got no answer, came again."""
+
     def build(number: int) -> Program:
         world = World(f"r{number}")
         ada = world.user()
-        fails = world.stripe_fails(ada, "POST /v1/customers", when=when)  # type: ignore[arg-type]
+        fails = world.stripe_fails(
+            ada,
+            "POST /v1/customers",
+            when=when,  # type: ignore[arg-type]
+            wait_ms=wait_ms,
+        )
         return Program(race=[[ada.do("sign-up")], [world.user().do("sign-up")]], faults=[fails])
 
     (ran,) = asyncio.run(runs(build, "random-walk", 1))
     assert ran.settled is not None, ran.reason
     assert len(ran.history.of(Plane.FAULT)) == 1
-    assert customers(ran) == {"before": 2, "after": 3, "lost": 2}[when], "who was turned away came again"
+    assert customers(ran) == customers_made

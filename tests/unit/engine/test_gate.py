@@ -112,6 +112,38 @@ def test_a_fault_strikes_as_often_as_it_says() -> None:
     assert [status(stripe.call(stripe.ada)) for _ in range(4)] == [500, 500, 200, 200]
 
 
+def test_a_fault_waits_for_the_users_nth_call() -> None:
+    stripe = Stripe()
+    stripe.arm(nth=2, times=2)
+    who = (stripe.bob, stripe.ada, stripe.bob, stripe.ada, stripe.ada, stripe.ada)
+    assert [status(stripe.call(user)) for user in who] == [200, 200, 200, 500, 500, 200]
+
+
+@pytest.mark.parametrize(
+    ("when", "made", "told"),
+    [
+        ("reset", 0, "reset POST /v1/customers"),
+        ("timeout", 1, "timeout POST /v1/customers"),
+    ],
+)
+def test_a_reset_and_a_time_out_are_told_without_a_status(when: str, made: int, told: str) -> None:
+    stripe = Stripe()
+    stripe.arm(when=when)
+    assert stripe.call(stripe.ada).lost
+    assert (stripe.customers(), stripe.said(), stripe.faults()) == (made, [None], [told])
+
+
+def test_locked_strikes_only_while_another_call_writes_the_object() -> None:
+    stripe = Stripe()
+    path = f"/v1/customers/{json.loads(stripe.call(stripe.ada).response.body)['id']}"  # type: ignore[union-attr]
+    stripe.gate.arm((stripe.world.stripe_fails(stripe.ada, "POST /v1/customers/:id", when="locked"),))
+    assert status(stripe.call(stripe.ada, path=path)) == 200
+    headers = {"authorization": f"Bearer {KEY}"}
+    stripe.account.received(stripe.account.parse(ApiRequest(method="DELETE", path=path, headers=headers)))
+    assert status(stripe.call(stripe.ada, path=path)) == 429
+    assert stripe.faults() == ["locked POST /v1/customers/:id"]
+
+
 def test_a_fault_spares_other_users_and_calls_of_nobody() -> None:
     stripe = Stripe()
     stripe.arm()
