@@ -38,7 +38,7 @@ PORTFOLIO: tuple[tuple[str, float], ...] = (
     ("barrage", 0.0625),
 )
 # Who gets a run first when there are fewer runs than strategies.
-_FIRST = ("serial", "random-walk", "barrage", "pct", "yield", "overlap")
+_FIRST = ("serial", "random-walk", "barrage", "pct", "yield", "overlap", *BY_NAME)
 
 
 def make_strategy(name: str, seed: int) -> Strategy | Barrage:

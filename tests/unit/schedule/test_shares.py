@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deadheat.schedule import PORTFOLIO, STRATEGIES, shares
+from deadheat.schedule import BY_NAME, PORTFOLIO, STRATEGIES, shares
 
 WEIGHTS = dict(PORTFOLIO)
 # Who has what does not divide, and stands in for who is not among the strategies.
@@ -81,3 +81,8 @@ class TestShares:
     def test_the_portfolio_is_what_a_large_budget_gets(self) -> None:
         split = shares(80_001, STRATEGIES)
         assert split == {"serial": 1} | {name: 80_000 * part for name, part in PORTFOLIO[1:]}
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_one_that_is_asked_for_by_name_has_all(name: str) -> None:
+    assert [shares(runs, [name]) for runs in (1, 7)] == [{name: 1}, {name: 7}]
