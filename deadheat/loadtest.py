@@ -96,7 +96,7 @@ class Street:
         if user is None:
             return None
         if user.id not in self.parts:
-            self.parts[user.id] = Part.of(user, self.stage.price)
+            self.parts[user.id] = Part.of(user, self.stage.price, self.stage.url)
             if self.desk is not None:
                 self.desk.tell(Joined(id=user.id, email=user.email, name=user.name))
         return self.parts[user.id]

@@ -210,6 +210,7 @@ class Visitor(FastHttpUser):
             call.path,
             name=call.label,
             json=call.json,
+            data=call.form,
             headers=dict(call.headers),
             catch_response=True,
         ) as response:

@@ -1,23 +1,26 @@
 """The HTTP plane inwards: does the target's operations as a browser would, and reads the answers.
 
 Cookies are kept per user, not per actor: two tabs of one browser share them. Redirects are answers
-and not followed. A call that gets no answer at all (reset, time-out) is an answer without status.
+unless a call says ``follow``; each hop is then a request like any other. A call that gets no answer at
+all (reset, time-out) is an answer without status.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from deadheat.engine.calls import HOPS_MAX, outgoing, redirected
 from deadheat.engine.places import HttpAnswer, look_up
 from deadheat.errors import Trouble
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer
 
 if TYPE_CHECKING:
+    from deadheat.engine.calls import Outgoing
     from deadheat.engine.cast import Part
     from deadheat.engine.conduct import Conductor
     from deadheat.engine.conduct.strands import Strand
@@ -55,6 +58,29 @@ async def exchange(
 
 
 @dataclass(frozen=True, slots=True)
+class Doing:
+    """An operation that is being done: by whom, in which tab, as which strand of the race."""
+
+    operation: OperationSettings
+    part: Part
+    actor: str
+    strand: Strand | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The last answer to a call, the step in which it came, and whether any on the way gave a session."""
+
+    answer: HttpAnswer | None
+    seq: int
+    session: bool
+
+    def succeeds(self, call: Request) -> bool:
+        """Say whether the call is a success."""
+        return self.answer is not None and self.answer.status in call.success
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Does operations at one target, recording each call and its answer.
 
@@ -75,29 +101,22 @@ class Caller:
         strand: Strand | None = None,
     ) -> Answer:
         """Do an operation call by call, up to the first that is not a success."""
-        status: int | None = None
-        last: HttpAnswer | None = None
-        success, gave_session, seq = False, False, 0
+        doing = Doing(operation, part, actor, strand)
+        heard, success, gave_session = Heard(None, 0, False), False, False
         for call in operation.calls:
-            last = await self._call(operation, call, part, actor, strand)
-            status = last.status if last else None
-            success = status in call.success
-            if last is not None:
-                gave_session |= bool(operation.session and look_up(operation.session, last))
-                if success:
-                    _capture(operation, call, last, part, actor)
-            seq = self._answered(operation, call, actor, last)
-            if self.conductor is not None and strand is not None:
-                self.conductor.answered(strand)
+            heard = await self._call(doing, call)
+            success = heard.succeeds(call)
+            gave_session |= heard.session
             if not success:
                 break
-        customer = look_up(operation.customer, last) if operation.customer and last and success else None
-        if success and last and operation.checkout_session:
+        last = heard.answer if success else None
+        if last and operation.checkout_session:
             session = look_up(operation.checkout_session, last)
             if session:
                 part.given_session(actor, session)
+        status = heard.answer.status if heard.answer else None
         return Answer(
-            seq=seq,
+            seq=heard.seq,
             actor=actor,
             operation=operation.name,
             user_id=part.id,
@@ -105,67 +124,81 @@ class Caller:
             success=success,
             refusal=status in operation.refusals,
             promises_customer=operation.customer is not None,
-            customer=customer,
+            customer=look_up(operation.customer, last) if operation.customer and last else None,
             session=gave_session,
             in_race=in_race,
         )
 
-    async def _call(
-        self, operation: OperationSettings, call: Request, part: Part, actor: str, strand: Strand | None
-    ) -> HttpAnswer | None:
-        values = part.values(actor)
-        path = values.fill(call.path)
+    async def _call(self, doing: Doing, call: Request) -> Heard:
+        """Make a call and follow where it leads; what a success holds is captured."""
         label = f"{call.method} {call.path}"
-        if self.conductor is not None and strand is not None:
-            await self.conductor.take(strand, "request", label)
-        body = values.fill(call.json) if call.json is not None else None
+        sent = outgoing(call, doing.part.values(doing.actor))
+        heard = await self.send(doing, sent, label)
+        gave_session = heard.session
+        for hop in range(1, HOPS_MAX + 1 if call.follow else 0):
+            there = redirected(sent, heard.answer, str(self.client.base_url)) if heard.answer else None
+            if there is None:
+                break
+            sent = there
+            heard = await self.send(doing, sent, f"{label} (redirect {hop})")
+            gave_session |= heard.session
+        if heard.answer is not None and heard.succeeds(call):
+            _capture(doing, call, heard.answer)
+        return replace(heard, session=gave_session)
+
+    async def send(self, doing: Doing, sent: Outgoing, label: str) -> Heard:
+        """Make one exchange when the conductor lets it, with the person's cookies, and record both ends."""
+        conductor, strand, operation, part = self.conductor, doing.strand, doing.operation, doing.part
+        if conductor is not None and strand is not None:
+            await conductor.take(strand, "request", label)
         self.recorder.record(
-            actor=actor,
+            actor=doing.actor,
             plane=Plane.HTTP,
             kind=StepKind.REQUEST,
             label=label,
-            data={"operation": operation.name, "user": part.id, "json": body},
+            data={"operation": operation.name, "user": part.id, "json": sent.body},
         )
-        headers = {"cookie": "; ".join(f"{k}={v}" for k, v in part.cookies.items())} if part.cookies else {}
-        if self.conductor is not None and strand is not None:
-            headers["traceparent"] = self.conductor.traceparent(strand)
-            self.conductor.opened(strand, f"request {label}")
-        answer = await exchange(
-            self.client, call.method, path, headers=headers, **({"json": body} if body is not None else {})
-        )
+        headers = dict(sent.with_cookies(part.cookies).headers)
+        if conductor is not None and strand is not None:
+            headers["traceparent"] = conductor.traceparent(strand)
+            conductor.opened(strand, f"request {label}")
+        body: dict[str, Any] = {}
+        if sent.json is not None:
+            body["json"] = sent.json
+        elif sent.form is not None:
+            body["content"] = sent.form.encode()
+        answer = await exchange(self.client, sent.method, sent.path, headers=headers, **body)
         if answer is not None:
             part.keep(answer.cookies())
-        return answer
+        seq = self._answered(doing, label, answer)
+        if conductor is not None and strand is not None:
+            conductor.answered(strand)
+        session = bool(answer and operation.session and look_up(operation.session, answer))
+        return Heard(answer, seq, session)
 
-    def _answered(
-        self, operation: OperationSettings, call: Request, actor: str, answer: HttpAnswer | None
-    ) -> int:
-        body = answer.body[:2000].decode("utf-8", "replace") if answer else ""
+    def _answered(self, doing: Doing, label: str, answer: HttpAnswer | None) -> int:
+        place = doing.operation.customer
         step = self.recorder.record(
-            actor=actor,
+            actor=doing.actor,
             plane=Plane.HTTP,
             kind=StepKind.ANSWER,
-            label=f"{call.method} {call.path}",
+            label=label,
             data={
-                "operation": operation.name,
+                "operation": doing.operation.name,
                 "status": answer.status if answer else None,
-                "customer": look_up(operation.customer, answer) if operation.customer and answer else None,
-                "body": body,
+                "customer": look_up(place, answer) if place and answer else None,
+                "body": answer.body[:2000].decode("utf-8", "replace") if answer else "",
             },
         )
         return step.seq
 
 
-def _capture(operation: OperationSettings, call: Request, answer: HttpAnswer, part: Part, actor: str) -> None:
+def _capture(doing: Doing, call: Request, answer: HttpAnswer) -> None:
     for name, place in call.capture.items():
         value = look_up(place, answer)
         if value is None:
             raise Trouble(
-                f"[target.operations.{operation.name}] captures {name} from {place}, and the answer "
+                f"[target.operations.{doing.operation.name}] captures {name} from {place}, and the answer "
                 f"{answer.status} to {call.method} {call.path} holds nothing there"
             )
-        if name == "user.id":
-            part.named_by_target(value)
-            part.shared["user.id"] = value
-        else:
-            part.values(actor).capture(name, value)
+        doing.part.capture(doing.actor, name, value)

@@ -7,6 +7,7 @@ that were made for them. A `Cast` finds the part that a Stripe call belongs to.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from deadheat.program import User
     from deadheat.stripe_sim import Made
+
+USER_ID = "user.id"
+_CHECKOUT_SESSION = re.compile(r"cs_(?:test|live)_\w+")
 
 
 @dataclass(slots=True)
@@ -33,9 +37,10 @@ class Part:
     last_session: str | None = None
 
     @classmethod
-    def of(cls, user: User, price: str) -> Part:
-        """Give a user's part at the beginning of a run."""
+    def of(cls, user: User, price: str, url: str = "") -> Part:
+        """Give a user's part at the beginning of a run; ``url`` is where the target listens."""
         shared = {"user.id": user.id, "user.email": user.email, "user.name": user.name, "price": price}
+        shared["target.url"] = url.rstrip("/")
         return cls(user=user, ids=[user.id], shared=shared)
 
     @property
@@ -53,6 +58,14 @@ class Part:
             self.ids.remove(user_id)
         self.ids.append(user_id)
 
+    def capture(self, actor: str, name: str, value: str) -> None:
+        """Keep what an answer to an actor held; ``user.id`` is the id that the target gave the user."""
+        if name == USER_ID:
+            self.named_by_target(value)
+            self.shared[name] = value
+        else:
+            self.values(actor).capture(name, value)
+
     def keep(self, cookies: Mapping[str, str]) -> None:
         """Keep the cookies that an answer sets; one without a value was deleted."""
         self.cookies = {name: value for name, value in {**self.cookies, **cookies}.items() if value}
@@ -62,7 +75,9 @@ class Part:
         return self.sessions.get(actor, self.last_session)
 
     def given_session(self, actor: str, session: str) -> None:
-        """Remember the checkout session that an answer gave to an actor."""
+        """Remember the checkout session that an answer gave to an actor: its id, or the URL to pay it at."""
+        named = _CHECKOUT_SESSION.search(session)
+        session = named[0] if named else session
         self.sessions[actor] = session
         self.last_session = session
 
@@ -74,8 +89,8 @@ class Part:
 class Cast:
     """The people of one run, and whose each Stripe object is."""
 
-    def __init__(self, users: Iterable[User], price: str) -> None:
-        self._parts = {user: Part.of(user, price) for user in users}
+    def __init__(self, users: Iterable[User], price: str, url: str = "") -> None:
+        self._parts = {user: Part.of(user, price, url) for user in users}
         self.owner: dict[str, str] = {}  # Stripe object id -> user id, as learned from steps
 
     def __iter__(self) -> Iterator[Part]:

@@ -18,9 +18,18 @@ from deadheat.history import redact
 T = TypeVar("T")
 Kind = Callable[[object], T]
 
-_DOTTED = re.compile(r"\$(\.[A-Za-z0-9_-]+)+")
-_HEADER = re.compile(r"header:[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_COOKIE = re.compile(r"cookie:[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, 5.6.2
+_PARAMETER = r"(\?[A-Za-z0-9_.\[\]-]+)?"
+_PLACES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\$(\.[A-Za-z0-9_-]+)+{_PARAMETER}",
+        rf"header:{_TOKEN}{_PARAMETER}",
+        rf"cookie:{_TOKEN}",
+    )
+)
+_REGEX = "regex:"
+_OUR_HEADERS = ("cookie", "content-length", "transfer-encoding", "traceparent")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SHOWN_MAX = 80
 
@@ -149,6 +158,8 @@ def request_line(value: object) -> tuple[str, str]:
     method, _, rest = value.partition(" ") if isinstance(value, str) else ("", "", "")
     if method not in _METHODS:
         raise Mismatch(expected)
+    if re.fullmatch(r"\{[a-zA-Z_][\w.-]*\}", rest.strip()):
+        return method, rest.strip()  # a URL that an answer gave
     try:
         return method, path(rest.strip())
     except Mismatch:
@@ -156,10 +167,52 @@ def request_line(value: object) -> tuple[str, str]:
 
 
 def place(value: object) -> str:
-    """Take a place in an answer: a dotted path into its JSON, a header or a cookie."""
-    if isinstance(value, str) and any(p.fullmatch(value) for p in (_DOTTED, _HEADER, _COOKIE)):
+    """Take a place in an answer, as `deadheat.engine.places` understands it."""
+    if isinstance(value, str) and value.startswith(_REGEX):
+        try:
+            re.compile(value.removeprefix(_REGEX))
+        except re.error as error:
+            raise Mismatch(f"a regular expression after {_REGEX} ({error})") from None
         return value
-    raise Mismatch('a place in the answer: "$.a.b" in its JSON, "header:Name" or "cookie:name"')
+    if isinstance(value, str) and any(pattern.fullmatch(value) for pattern in _PLACES):
+        return value
+    raise Mismatch(
+        'a place in the answer: "$.a.b" in its JSON, "header:Name" or "cookie:name", or "regex:PATTERN" '
+        'in its body; "?name" after one of the first two is a parameter of the URL there'
+    )
+
+
+def switch(value: object) -> bool:
+    """Take true or false."""
+    if not isinstance(value, bool):
+        raise Mismatch("true or false")
+    return value
+
+
+def form(value: object) -> dict[str, Any]:
+    """Take the fields of a form: strings, numbers, true and false, or lists of them."""
+    if not isinstance(value, Mapping):
+        raise Mismatch("a table")
+    for name, item in value.items():
+        for one in item if isinstance(item, list) else (item,):
+            if not isinstance(one, str | int | float):
+                raise Mismatch(f"a table of what a form can say: {name} is no string, number, true or false")
+    return dict(value)
+
+
+def headers(value: object) -> dict[str, str]:
+    """Take HTTP headers; those that say how a message is carried are ours, and cookies the user's."""
+    if not isinstance(value, Mapping):
+        raise Mismatch("a table")
+    for name, item in value.items():
+        if not re.fullmatch(_TOKEN, name) or not isinstance(item, str) or not item.isprintable():
+            raise Mismatch(f"a table of headers, each a line of text: {name} is none")
+        if name.lower() in _OUR_HEADERS:
+            kept = (
+                " Cookies are kept for each user from what answers set." if name.lower() == "cookie" else ""
+            )
+            raise Mismatch(f"a table of headers without {name}, which Deadheat sends itself", kept)
+    return dict(value)
 
 
 def query(value: object) -> str:

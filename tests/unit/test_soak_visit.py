@@ -78,7 +78,7 @@ def test_cookies_are_sent_from_every_tab() -> None:
     part = ada()
     drive(perform(SIGN_UP, part, "A", in_race=True), REGISTERED, CONFIRMED)
     made, _ = drive(perform(CHECK_OUT, part, "B", in_race=True), HttpAnswer(200, (), b"{}"))
-    assert made[0].headers == {"Cookie": "session=s1; theme=x"}
+    assert made[0].headers == {"cookie": "session=s1; theme=x"}
     assert made[0].json == {"user": "u-7"}
 
 
@@ -175,3 +175,16 @@ def test_a_street_is_full_at_its_bound_and_no_two_people_are_alike(street: Stree
     first, second = street.world().user(), street.world().user()
     assert street.full
     assert len({first.id, second.id}) == len({first.email, second.email}) == 2
+
+
+def test_a_form_is_sent_and_redirects_within_the_target_are_followed() -> None:
+    part = Part.of(World("m").user(), "price_1", "http://t")
+    call = Request(method="POST", path="/sign-up", form={"id": "{user.id}"}, follow=True)
+    asked = OperationSettings(name="sign-up", calls=(call,), session="cookie:s")
+    hop = HttpAnswer(303, (("location", "/welcome"), ("set-cookie", "s=1")))
+    made, told = drive(perform(asked, part, "A", in_race=True), hop, HttpAnswer(200))
+    assert (made[0].form, made[0].json) == (f"id={part.user.id}", None)
+    assert (made[1].method, made[1].path, made[1].form) == ("GET", "/welcome", None)
+    assert [call.label for call in made] == ["sign-up: POST /sign-up", "sign-up: POST /sign-up (redirect 1)"]
+    assert made[1].headers == {"cookie": "s=1"}
+    assert (told.success, told.session) == (True, True)

@@ -133,7 +133,7 @@ class Trials:
         """Do an operation as a fresh user, the others first, the target at rest in between."""
         deployment = self.deployment
         user = self._world.user()
-        recorder, cast = Recorder(0), Cast([user], MONTHLY)
+        recorder, cast = Recorder(0), Cast([user], MONTHLY, deployment.target.base_url)
         gate = RunGate(deployment.account, cast, recorder)
         caller, quiet = Caller(deployment.client, recorder), Quiet(gate, recorder, deployment.database)
         acts = Acts(deployment.account, cast, deployment.account.mark())

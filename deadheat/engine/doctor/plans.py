@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deadheat.bundled import bundled
-from deadheat.engine.command import placeholders
 from deadheat.engine.discover import discover, lacking
 from deadheat.errors import SetupError
 from deadheat.invariants.judge import BUILT_IN, why_not
 from deadheat.invariants.settled import Settled, Tables
-from deadheat.settings.target import OF_THE_USER
+from deadheat.settings.operations import OF_THE_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from deadheat.engine.doctor.check import Page
     from deadheat.settings import OperationSettings, Settings, TargetSettings
@@ -62,21 +61,9 @@ def missing(operation: OperationSettings) -> tuple[str, ...]:
     known = set(OF_THE_USER)
     found: dict[str, None] = {}
     for call in operation.calls:
-        for text in (call.path, *_strings(call.json)):
-            found.update(dict.fromkeys(sorted(placeholders(text) - known)))
+        found.update(dict.fromkeys(name for name in call.placeholders() if name not in known))
         known.update(call.capture)
     return tuple(found)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
 
 
 def unchecked(settings: Settings) -> dict[str, str]:

@@ -103,6 +103,11 @@ async def run_soak(
         raise SettingsError(
             f"{settings.target_name} has no [target.operations], so there is no load to make."
         )
+    if settings.target.start is None:
+        raise SettingsError(
+            "a target that is only a URL cannot be soaked: Deadheat has to start it. Give [target] start. "
+            "Load without a verdict: locust -f loadtests/locustfile.py --host URL."
+        )
     settings = replace(settings, workers=1)
     async with open_explorer(
         settings, run_id=run_id, folder=folder, sink=sink, emit=emit, controlled=False
@@ -165,6 +170,7 @@ async def _load(
     stage = Stage(
         marker=marker,
         price=MONTHLY,
+        url=deployment.target.base_url,
         people_max=-(-PEOPLE_MAX // plan.processes),
         seconds=plan.seconds,
         operations=deployment.settings.target.operations,

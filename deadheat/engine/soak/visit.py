@@ -4,7 +4,7 @@ It runs inside locust, so it imports nothing that does I/O by itself. `perform` 
 gives one `Exchange` after the other, is sent the answer of each, and ends with what the desk is to
 be told. Who drives it (gevent in the locustfile, a plain loop in tests) does the HTTP. The rules are
 those of `deadheat.engine.caller`: cookies are kept per person and shared by their tabs, redirects
-are answers, the first call that is no success ends the operation.
+are answers unless a call says ``follow``, the first call that is no success ends the operation.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine.calls import HOPS_MAX, outgoing, redirected
 from deadheat.engine.places import HttpAnswer, look_up
 from deadheat.engine.soak.wire import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from deadheat.engine.calls import Outgoing
     from deadheat.engine.cast import Part
     from deadheat.settings import OperationSettings, Request
 
@@ -26,12 +28,16 @@ BODY_KEPT_MAX = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One HTTP call to make. ``label`` names it in statistics; ``expected`` are no failures."""
+    """One HTTP call to make. ``label`` names it in statistics; ``expected`` are no failures.
+
+    The body is ``json``, or ``form``, which is encoded already.
+    """
 
     method: str
     path: str
     label: str
     json: Any = None
+    form: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     expected: frozenset[int] = frozenset()
 
@@ -46,13 +52,21 @@ def perform(
     success, gave_session = False, False
     answer: HttpAnswer | None = None
     for call in operation.calls:
-        answer = yield _exchange(operation, call, part, tab)
-        success = answer is not None and answer.status in call.success
-        if answer is not None:
+        sent = outgoing(call, part.values(tab))
+        for hop in range(HOPS_MAX + 1):
+            label = f"{operation.name}: {call.method} {call.path}{f' (redirect {hop})' if hop else ''}"
+            answer = yield _exchange(sent, label, (*call.success, *operation.refusals), part)
+            if answer is None:
+                break
             part.keep(answer.cookies())
             gave_session |= bool(operation.session and look_up(operation.session, answer))
-            if success:
-                _capture(call, answer, part, tab)
+            there = redirected(sent, answer, part.shared["target.url"]) if call.follow else None
+            if there is None:
+                break
+            sent = there
+        success = answer is not None and answer.status in call.success
+        if answer is not None and success:
+            _capture(call, answer, part, tab)
         if not success:
             break
     if answer is not None and success and operation.checkout_session:
@@ -77,26 +91,20 @@ def perform(
     )
 
 
-def _exchange(operation: OperationSettings, call: Request, part: Part, tab: str) -> Exchange:
-    values = part.values(tab)
-    cookie = "; ".join(f"{name}={value}" for name, value in part.cookies.items())
+def _exchange(sent: Outgoing, label: str, expected: tuple[int, ...], part: Part) -> Exchange:
     return Exchange(
-        method=call.method,
-        path=values.fill(call.path),
-        label=f"{operation.name}: {call.method} {call.path}",
-        json=values.fill(call.json) if call.json is not None else None,
-        headers={"Cookie": cookie} if cookie else {},
-        expected=frozenset((*call.success, *operation.refusals)),
+        method=sent.method,
+        path=sent.path,
+        label=label,
+        json=sent.json,
+        form=sent.form,
+        headers=sent.with_cookies(part.cookies).headers,
+        expected=frozenset(expected),
     )
 
 
 def _capture(call: Request, answer: HttpAnswer, part: Part, tab: str) -> None:
     for name, place in call.capture.items():
         value = look_up(place, answer)
-        if value is None:
-            continue
-        if name == "user.id":
-            part.named_by_target(value)
-            part.shared["user.id"] = value
-        else:
-            part.values(tab).capture(name, value)
+        if value is not None:
+            part.capture(tab, name, value)

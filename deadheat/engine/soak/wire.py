@@ -34,12 +34,13 @@ class Pass:
 class Stage:
     """Where a load process plays: the target's operations, and the marker its people carry.
 
-    ``seconds`` is how long new visits may begin, None where locust decides; ``people_max`` bounds how
-    many people the process may make in that time.
+    ``url`` is where the target listens. ``seconds`` is how long new visits may begin, None where locust
+    decides; ``people_max`` bounds how many people the process may make in that time.
     """
 
     marker: str
     price: str
+    url: str = ""
     people_max: int
     seconds: float | None = None
     operations: Mapping[str, OperationSettings]

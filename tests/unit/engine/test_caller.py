@@ -6,6 +6,7 @@ import asyncio
 import json
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -61,7 +62,7 @@ class Browsers:
     def __init__(self, site: Site) -> None:
         world = World("aa")
         self.ada, self.bob = world.user(), world.user()
-        self.cast = Cast([self.ada, self.bob], "price_1")
+        self.cast = Cast([self.ada, self.bob], "price_1", "http://t")
         self.recorder = Recorder(1)
         self.caller = Caller(http_client("http://t"), self.recorder)
         self.site = site
@@ -237,3 +238,74 @@ def test_a_success_names_the_customer_and_the_session_to_pay(browsers: Browsers)
     part = browsers.cast[browsers.ada]
     assert named == ["cus_1", "cus_2"]
     assert (part.session_for("A"), part.session_for("B"), part.session_for("C")) == ("cs_1", "cs_2", "cs_2")
+
+
+def test_a_form_and_headers_are_sent(browsers: Browsers) -> None:
+    browsers.site.says["/sign-in"] = lambda: OK
+    sign_in = Request(
+        method="POST", path="/sign-in", form={"email": "{user.email}"}, headers={"Origin": "{target.url}"}
+    )
+    browsers.do(browsers.ada, LOG_IN, sign_in)
+    sent = browsers.site.came[1]
+    assert parse_qs(sent.content.decode()) == {"email": [browsers.ada.email]}
+    assert sent.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert sent.headers["origin"] == "http://t"
+    assert Site.sent(sent) == {"session": browsers.ada.email}
+    noted = browsers.recorder.history().of(Plane.HTTP, StepKind.REQUEST)
+    assert parse_qs(noted[1].data["json"]) == {"email": [browsers.ada.email]}
+
+
+def test_a_token_of_a_page_goes_back_in_a_header(browsers: Browsers) -> None:
+    page = '<meta name="csrf-token" content="a&amp;b">'
+    browsers.site.says["/form"] = lambda: httpx.Response(200, html=page)
+    browsers.site.says["/sign-in"] = lambda: OK
+    form = Request(
+        method="GET", path="/form", capture={"csrf": 'regex:name="csrf-token" content="([^"]+)"'}
+    )  # fmt: skip
+    browsers.do(
+        browsers.ada, form, Request(method="POST", path="/sign-in", headers={"X-CSRF-Token": "{csrf}"})
+    )
+    assert browsers.site.came[1].headers["x-csrf-token"] == "a&b"
+
+
+def test_a_bearer_token_is_its_users(browsers: Browsers) -> None:
+    tokens = iter(["t-ada", "t-bob"])
+    browsers.site.says["/token"] = lambda: httpx.Response(200, json={"token": next(tokens)})
+    browsers.site.says["/me"] = lambda: OK
+    get = Request(method="POST", path="/token", capture={"token": "$.token"})
+    me = Request(method="GET", path="/me", headers={"Authorization": "Bearer {token}"})
+    for user in (browsers.ada, browsers.bob):
+        browsers.do(user, get)
+    for user in (browsers.ada, browsers.bob):
+        browsers.do(user, me)
+    sent = [request.headers.get("authorization") for request in browsers.site.came[2:]]
+    assert sent == ["Bearer t-ada", "Bearer t-bob"]
+
+
+def test_a_redirect_is_followed_when_asked_for_and_what_it_sets_is_kept(browsers: Browsers) -> None:
+    hop = {"location": "http://t/welcome?id=7", "set-cookie": "session=s; Path=/"}
+    browsers.site.says["/sign-up"] = lambda: httpx.Response(303, headers=hop)
+    browsers.site.says["/welcome"] = lambda: httpx.Response(200, json={"customer": "cus_1"})
+    call = Request(method="POST", path="/sign-up", form={"a": "b"}, follow=True, capture={"c": "$.customer"})
+    answer = browsers.do(browsers.ada, call, customer="$.customer", session="cookie:session")
+    assert (answer.status, answer.success, answer.customer, answer.session) == (200, True, "cus_1", True)
+    second = browsers.site.came[1]
+    assert (second.method, str(second.url), second.content) == ("GET", "http://t/welcome?id=7", b"")
+    assert Site.sent(second) == {"session": "s"}
+    labels = [step.label for step in browsers.recorder.history().of(Plane.HTTP, StepKind.REQUEST)]
+    assert labels == ["POST /sign-up", "POST /sign-up (redirect 1)"]
+
+
+def test_a_redirect_away_is_the_answer_and_its_url_names_the_session_to_pay(browsers: Browsers) -> None:
+    away = "https://checkout.stripe.com/c/pay/cs_test_a1B2#fid"
+    browsers.site.says["/check-out"] = lambda: httpx.Response(303, headers={"location": away})
+    call = Request(method="POST", path="/check-out", follow=True, success=(303,))
+    answer = browsers.do(browsers.ada, call, checkout_session="header:Location")
+    assert (answer.status, browsers.paths()) == (303, ["/check-out"])
+    assert browsers.cast[browsers.ada].session_for("A") == "cs_test_a1B2"
+
+
+def test_a_circle_of_redirects_ends(browsers: Browsers) -> None:
+    browsers.site.says["/go"] = lambda: httpx.Response(302, headers={"location": "/go"})
+    answer = browsers.do(browsers.ada, Request(method="GET", path="/go", follow=True))
+    assert (answer.status, answer.success, len(browsers.paths())) == (302, False, 11)
