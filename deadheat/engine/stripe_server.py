@@ -6,8 +6,8 @@ where there is one, and awaits the gate before each crossing. Between a crossing
 
 stripe-mock is asked before `received`, as its objections are about the parameters only. They count
 ("enforce") when the request speaks the API version of stripe-mock's own specification or names none;
-in any other version a parameter that stripe-mock does not know is a warning, and so is everything
-under mode "warn".
+in any other version a parameter, or a word of an enumeration, that stripe-mock does not know is a
+warning, and so is everything under mode "warn".
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class StripeServer:
         if self._mode == "warn":
             return False
         version = call.request.headers.get("stripe-version")
-        return version in (None, mock.spec_version) or not found.unknown_parameter
+        return version in (None, mock.spec_version) or not found.unknown
 
     def _watch_for_live_key(self, request: ApiRequest) -> None:
         key = api_key(request)

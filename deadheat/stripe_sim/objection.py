@@ -21,14 +21,19 @@ _PREFIX = re.compile(r"^Request validation error: (validator \S+ failed: )?")
 _STEP = re.compile(r"object property '([^']+)' validation failed: ")
 _REQUIRED = re.compile(r"object property '([^']+)' is required")
 _UNKNOWN = "additional properties are not allowed"
+_UNLISTED = "value is not in enumeration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """What stripe-mock has against a request. ``unknown_parameter``: something it does not know."""
+    """What stripe-mock has against a request.
+
+    ``unknown``: a parameter, or a word of an enumeration, that its specification does not know; another
+    version of the API may have it.
+    """
 
     problem: Problem
-    unknown_parameter: bool
+    unknown: bool
 
 
 def objection(message: str, params: Mapping[str, Any]) -> Objection:
@@ -51,7 +56,7 @@ def objection(message: str, params: Mapping[str, Any]) -> Objection:
     else:
         said = f"Invalid {param}" if param else "Invalid request"
     problem = Problem(status=400, message=f"{said} (stripe-mock: {reason})", code=code, param=param)
-    return Objection(problem=problem, unknown_parameter=_UNKNOWN in reason)
+    return Objection(problem=problem, unknown=_UNKNOWN in reason or _UNLISTED in reason)
 
 
 def _place(steps: Sequence[str], params: Mapping[str, Any]) -> str | None:

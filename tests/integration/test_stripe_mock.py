@@ -94,13 +94,14 @@ def test_it_objects_to_what_we_only_pass_over(params: Any, code: str | None, par
     with_mock(story)
 
 
-def test_in_another_version_an_unknown_parameter_is_a_warning() -> None:
+@pytest.mark.parametrize("unknown", [{"newfangled": "1"}, {"payment_method_collection": "newfangled"}])
+def test_in_another_version_what_it_does_not_know_is_a_warning(unknown: Any) -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         later = client(server, version="2026-10-28.endive").v1
         for _ in range(2):
-            await later.checkout.sessions.create_async(checkout(newfangled="1"))  # type: ignore[arg-type]
+            await later.checkout.sessions.create_async(checkout(**unknown))  # type: ignore[arg-type]
         with pytest.raises(stripe.InvalidRequestError):
-            await later.checkout.sessions.create_async(checkout(payment_method_types=["bogus"]))  # type: ignore[arg-type]
+            await later.checkout.sessions.create_async(checkout(automatic_tax={"enabled": "perhaps"}))  # type: ignore[arg-type]
         assert len(account.made_since(0).sessions) == 2
 
     notices: list[str] = []
@@ -182,7 +183,9 @@ def test_a_url_is_as_good_as_a_binary() -> None:
             assert other is not None
             assert (other.version, other.spec_version) == ("unknown", None)
             with pytest.raises(stripe.InvalidRequestError):
-                await client(second).v1.checkout.sessions.create_async(checkout(payment_method_types=["x"]))  # type: ignore[arg-type]
+                await client(second).v1.checkout.sessions.create_async(
+                    checkout(automatic_tax={"enabled": "x"})
+                )  # type: ignore[arg-type]
 
     with_mock(story)
 
