@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from deadheat.schedule import Frontier, Schedule
 
 
+NO_RACE_NEEDED = ("serial", "exhaustive")  # they say which orders they run; some have no race
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A run that broke an invariant. ``schedule`` is None where nothing ordered it."""
@@ -147,7 +150,7 @@ class Seen:
             reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
         races = self.scenario.races
         expected = bool(races) or self.actors > 1
-        drawn = sum(runs for name, runs in self.runs.items() if name != "serial")
+        drawn = sum(runs for name, runs in self.runs.items() if name not in NO_RACE_NEEDED)
         if drawn and expected and not self.raced and self.verdict is Verdict.CLEAN:
             self.verdict = Verdict.INCONCLUSIVE
             never = f"{races[0]} and {races[1]} were never" if races else "no two requests or deliveries were"
