@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stripe
 from stripe_stage import KEY, client, stage, sync_client
 
 from deadheat.engine.stripe_server import OpenGate
@@ -18,11 +19,11 @@ from deadheat.stripe_sim import API_VERSION
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import stripe
-
     from deadheat.engine.stripe_server import StripeServer
     from deadheat.stripe_sim import Account, Call
 
+LATEST: str = stripe.api_version
+"""The version that the SDK speaks unless it is told another."""
 BOTH_WAYS = pytest.mark.parametrize("way", ["sync", "async"])
 
 
@@ -66,9 +67,11 @@ async def sdk(
 
 
 @asynccontextmanager
-async def staged(way: str, *, retries: int = 0) -> AsyncIterator[tuple[Account, StripeServer, Sdk]]:
+async def staged(
+    way: str, *, retries: int = 0, version: str = API_VERSION
+) -> AsyncIterator[tuple[Account, StripeServer, Sdk]]:
     """Run a simulator with the SDK in front of it, one way."""
-    async with stage() as (account, server), sdk(way, server, retries=retries) as called:
+    async with stage() as (account, server), sdk(way, server, retries=retries, version=version) as called:
         yield account, server, called
 
 

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import stripe
+from fidelity_list import BORROWED
 from stripe_mock_binary import mock_binary
-from stripe_stage import SDK_WARNING, checkout, client, stage
+from stripe_stage import KEY, SDK_WARNING, checkout, client, stage
 
 from deadheat.engine.stripe_mock import StripeMock, read_versions
 from deadheat.errors import Refused, StripeMockUnavailable
@@ -135,6 +137,20 @@ def test_it_answers_what_we_do_not_model_under_our_headers_and_keys() -> None:
         with pytest.raises(stripe.InvalidRequestError) as refused:
             await v1.coupons.create_async({"duration": "sometimes"})  # type: ignore[typeddict-item]
         assert refused.value.param == "duration"
+
+    with_mock(story)
+
+
+@pytest.mark.fidelity("It answers routes that are not modelled")
+def test_it_answers_each_route_that_the_page_on_fidelity_names() -> None:
+    async def story(account: Any, server: Any, mock: StripeMock) -> None:
+        async with httpx.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {KEY}"}) as http:
+            for route in BORROWED:
+                answer = await http.request(*route.split(" "))
+                assert (answer.status_code, answer.json()["object"]) == (200, "list"), route
+            assert (await http.get("/v2/core/events")).status_code == 404
+            upload = await http.post("/v1/files", files={"file": b"x"}, data={"purpose": "dispute_evidence"})
+            assert upload.status_code == 400
 
     with_mock(story)
 

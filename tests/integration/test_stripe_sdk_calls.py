@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 import stripe
-from sdk_ways import BOTH_WAYS, Sdk, staged
+from sdk_ways import BOTH_WAYS, LATEST, Sdk, staged
 from stripe_stage import SDK_WARNING, START, checkout
 
-from deadheat.stripe_sim import MONTHLY, PRODUCT, YEARLY, Account
+from deadheat.stripe_sim import API_VERSION, MONTHLY, PRODUCT, YEARLY, Account
 
 pytestmark = [
     pytest.mark.filterwarnings(SDK_WARNING),
     pytest.mark.fidelity("stripe-python, sync"),
     pytest.mark.fidelity("stripe-python, async"),
 ]
+
+VERSIONS = pytest.mark.parametrize("version", [API_VERSION, LATEST])
 
 
 def ids(found: Any) -> list[str]:
@@ -34,9 +36,10 @@ async def subscribed(account: Account, sdk: Sdk, **customer: Any) -> stripe.Subs
 
 
 @BOTH_WAYS
-def test_customers(way: str) -> None:
+@VERSIONS
+def test_customers(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (_, _server, sdk):
+        async with staged(way, version=version) as (_, _server, sdk):
             asked = {"email": "ada@example.test", "name": "Ada", "metadata": {"user_id": "u1", "plan": "a"}}
             made = await sdk("customers.create", asked)
             assert isinstance(made, stripe.Customer)
@@ -58,9 +61,10 @@ def test_customers(way: str) -> None:
 
 
 @BOTH_WAYS
-def test_checkout_sessions(way: str) -> None:
+@VERSIONS
+def test_checkout_sessions(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (account, _server, sdk):
+        async with staged(way, version=version) as (account, _server, sdk):
             customer = await sdk("customers.create", {"email": "ada@example.test"})
             asked = checkout(
                 customer=customer.id,
@@ -93,9 +97,10 @@ def test_checkout_sessions(way: str) -> None:
 
 
 @BOTH_WAYS
-def test_subscriptions(way: str) -> None:
+@VERSIONS
+def test_subscriptions(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (account, _server, sdk):
+        async with staged(way, version=version) as (account, _server, sdk):
             subscription = await subscribed(account, sdk)
             (item,) = subscription["items"].data
             changed = await sdk(
@@ -123,9 +128,10 @@ def test_subscriptions(way: str) -> None:
 
 
 @BOTH_WAYS
-def test_invoices_payments_and_refunds(way: str) -> None:
+@VERSIONS
+def test_invoices_payments_and_refunds(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (account, _server, sdk):
+        async with staged(way, version=version) as (account, _server, sdk):
             subscription = await subscribed(account, sdk)
             (invoice,) = (await sdk("invoices.list", {"subscription": subscription.id})).data
             assert (invoice.status, invoice.amount_paid, invoice.amount_remaining) == ("paid", 2000, 0)
@@ -154,9 +160,10 @@ def test_invoices_payments_and_refunds(way: str) -> None:
 
 
 @BOTH_WAYS
-def test_events(way: str) -> None:
+@VERSIONS
+def test_events(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (_account, _server, sdk):
+        async with staged(way, version=version) as (_account, _server, sdk):
             made = await sdk("customers.create", {"email": "old@example.test"}, {"idempotency_key": "k"})
             await sdk("customers.update", made.id, {"email": "new@example.test"})
             updated, created = (
@@ -173,9 +180,10 @@ def test_events(way: str) -> None:
 
 
 @BOTH_WAYS
-def test_prices_and_products(way: str) -> None:
+@VERSIONS
+def test_prices_and_products(way: str, version: str) -> None:
     async def story() -> None:
-        async with staged(way) as (_account, _server, sdk):
+        async with staged(way, version=version) as (_account, _server, sdk):
             prices = await sdk("prices.list", {"product": PRODUCT, "active": True, "type": "recurring"})
             assert set(ids(prices)) == {MONTHLY, YEARLY}
             asked = {"lookup_keys": ["deadheat_yearly"], "expand": ["data.product"]}

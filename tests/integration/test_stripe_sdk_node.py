@@ -177,7 +177,9 @@ def test_subscriptions_invoices_refunds_and_events() -> None:
     asyncio.run(story())
 
 
-@pytest.mark.fidelity("stripe-node with versions before and after basil")
+@pytest.mark.fidelity("Official libraries: stripe-node with versions before and after basil")
+@pytest.mark.fidelity("Before basil a subscription is first incomplete")
+@pytest.mark.fidelity("From basil on a subscription appears when it is paid")
 @pytest.mark.parametrize("version", [ACACIA, API_VERSION])
 def test_versions(version: str) -> None:
     """Before basil the period and the links stand on the objects, and checkout begins incomplete."""
