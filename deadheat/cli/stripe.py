@@ -139,7 +139,7 @@ def state(kind: str | None, limit: int, json_path: Path | None) -> None:
 def _desk() -> Iterator[Running]:
     """Give the serve to ask; what goes wrong is one message."""
     with one_message():
-        url = click.get_current_context().find_root().obj
+        url: str | None = click.get_current_context().obj
         try:
             yield find_running(Path.cwd() / ".deadheat", url=url, environ=os.environ)
         except ActRefused as refused:

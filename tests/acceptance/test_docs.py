@@ -1,7 +1,8 @@
 """README and docs are true: their commands run, their examples load, their tables are the code's.
 
 A command is a line of a ``sh`` block. It is run in an empty folder, with a budget of one run for
-each scenario where it names none; what it must exit with stands behind ``# exit``, else 0.
+each scenario where it names none; what it must exit with stands behind ``# exit``, else 0. Those of
+``deadheat stripe`` are run by `test_stripe_by_hand`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CHECKOUT, environment
+from documented import BY_HAND, COMMANDS, PAGES, blocks
 
 from deadheat.bundled import bundled
 from deadheat.engine.discover import discover
@@ -23,25 +25,6 @@ from deadheat.settings import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def commands() -> list[tuple[str, str, int]]:
-    found = []
-    for page in PAGES:
-        for line in (line for block in blocks(page, "sh") for line in block.splitlines() if line):
-            command, _, comment = line.partition("  #")
-            code = re.search(r"exit (\d+)", comment)
-            found.append((page.name, command.strip(), int(code[1]) if code else 0))
-    return found
-
-
-COMMANDS = commands()
 
 
 def test_there_are_commands_to_run() -> None:
@@ -58,7 +41,8 @@ def test_make_knows_the_goal(command: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "code"), sorted({(c, code) for _, c, code in COMMANDS if c.startswith("deadheat ")})
+    ("command", "code"),
+    sorted({(c, code) for _, c, code in COMMANDS if c.startswith("deadheat ") and not c.startswith(BY_HAND)}),
 )
 def test_the_command_runs(command: str, code: int, tmp_path: Path, a_dsn: str) -> None:
     words = shlex.split(command.replace("postgresql://me@127.0.0.1/postgres", a_dsn))[1:]
