@@ -10,7 +10,6 @@ Source: Stripe API reference; the section "Stripe, as far as races can tell" of 
 
 from __future__ import annotations
 
-import heapq
 from copy import deepcopy
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -19,12 +18,14 @@ from deadheat.errors import ActRefused
 from deadheat.stripe_sim import (
     access,
     answers,
+    billing,
+    cards,
     catalog,
+    collection,
     customers,
     invoices,
     made,
     sessions,
-    subscriptions,
 )
 from deadheat.stripe_sim.api_error import ApiError, Problem, unrecognized
 from deadheat.stripe_sim.api_version import API_VERSION
@@ -37,6 +38,7 @@ from deadheat.stripe_sim.present import listed, present, present_event
 from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
 
 if TYPE_CHECKING:
+    from deadheat.stripe_sim.dunning import Dunning
     from deadheat.stripe_sim.faults import When
     from deadheat.stripe_sim.made import Made
     from deadheat.stripe_sim.outbox import Endpoint, Outbox
@@ -52,7 +54,6 @@ class Account:
         self.faults = Faults()
         self._keys = Keys()
         self._locks = Locks()
-        self._expiries: list[tuple[int, str]] = []
         self._outboxes: WeakValueDictionary[Endpoint, Outbox] = WeakValueDictionary()
         catalog.seed(self.ledger)
 
@@ -147,32 +148,62 @@ class Account:
 
     # -- what people and Stripe do ------------------------------------------------------------------
 
-    def complete_session(self, session_id: str, *, email: str | None = None, name: str | None = None) -> Json:
+    @property
+    def dunning(self) -> Dunning:
+        """The rule for renewals that are not paid; may be set."""
+        return self.ledger.dunning
+
+    @dunning.setter
+    def dunning(self, rule: Dunning) -> None:
+        self.ledger.dunning = rule
+
+    def complete_session(
+        self, session_id: str, *, email: str | None = None, name: str | None = None, card: str = cards.VISA
+    ) -> Json:
         """Pay a checkout session as its customer; ActRefused when it is not open. Gives the session.
 
-        ``email`` and ``name`` are what the customer types where the session does not know them.
+        ``email`` and ``name`` are what the customer types where the session does not know them; ``card``
+        is the token of a test card, such as ``pm_card_chargeDeclined``: ActRefused when it is declined.
         """
         self.ledger.begin(None)
         self._expire()
-        return self._shown(sessions.complete(self.ledger, session_id, email=email, name=name))
+        done = sessions.complete(self.ledger, session_id, email=email, name=name, card=card)
+        return self._shown(done)
 
     def cancel_subscription(self, subscription_id: str) -> Json:
         """Cancel at once, from the dashboard; ActRefused when there is nothing to cancel."""
-        self.ledger.begin(None)
-        found = self.ledger.find("subscription", subscription_id)
-        if found is None or found["status"] in subscriptions.ENDED:
-            state = "does not exist" if found is None else f"is {found['status']}"
-            raise ActRefused(f"Subscription {subscription_id} {state}: it cannot be canceled.")
-        return self._shown(subscriptions.end(self.ledger, found))
+        found = self._subscription(subscription_id, "canceled", but=collection.ENDED)
+        return self._shown(collection.end(self.ledger, found))
 
-    def renew_subscription(self, subscription_id: str) -> Json:
-        """Begin the next period and charge for it; ActRefused when there is nothing to renew."""
+    def renew_subscription(self, subscription_id: str, *, decline: str | None = None) -> Json:
+        """Begin the next period and charge for it; ActRefused when there is nothing to renew.
+
+        ``decline`` is a decline code (``insufficient_funds``) with which the charge fails, whatever the
+        card; without it the card decides. A trial ends by it.
+        """
+        found = self._subscription(
+            subscription_id, "renewed", but=(*collection.ENDED, "incomplete", "paused")
+        )
+        return self._shown(billing.renew(self.ledger, found, decline=_decline(decline)))
+
+    def retry_payment(self, subscription_id: str, *, decline: str | None = None) -> Json:
+        """Try an unpaid renewal once more, as Stripe does by schedule; ActRefused when none is open."""
+        found = self._subscription(subscription_id, "charged", but=collection.ENDED)
+        after = billing.retry(self.ledger, found, decline=_decline(decline))
+        if after is None:
+            raise ActRefused(f"Subscription {subscription_id} has no open invoice: it is not charged.")
+        return self._shown(after)
+
+    def pay_invoice(self, invoice_id: str, *, card: str = cards.VISA) -> Json:
+        """Pay an open invoice as its customer, by its hosted page; gives it, open if it was declined."""
         self.ledger.begin(None)
-        found = self.ledger.find("subscription", subscription_id)
-        if found is None or found["status"] not in ("active", "trialing"):
-            state = "does not exist" if found is None else f"is {found['status']}"
-            raise ActRefused(f"Subscription {subscription_id} {state}: it is not renewed.")
-        return self._shown(subscriptions.renew(self.ledger, found))
+        self._expire()
+        found = self.ledger.find("invoice", invoice_id)
+        method = cards.of_token(self.ledger, card)
+        if found is None or found["status"] != "open" or method is None:
+            why = "there is none" if found is None else f"it is {found['status']}"
+            raise ActRefused(f"Invoice {invoice_id} cannot be paid with {card}: {why}.")
+        return self._shown(collection.collect(self.ledger, found, method, retry=False))
 
     def make_customer(self, *, email: str, name: str) -> Json:
         """Make a customer in the dashboard, whom no application has asked for."""
@@ -185,9 +216,17 @@ class Account:
         customer = self.ledger.find("customer", customer_id)
         if customer is None or customer.get("deleted"):
             raise ActRefused(f"There is no customer {customer_id} to subscribe.")
-        lines = [{"price": price, "quantity": 1}]
-        made, _ = subscriptions.start(
-            self.ledger, customer=customer, lines=lines, data={}, api_version=API_VERSION
+        method = cards.of_token(self.ledger, cards.VISA)
+        assert method is not None  # a test card that everybody has
+        method = cards.attached(self.ledger, method, customer)
+        made, _ = billing.start(
+            self.ledger,
+            customer=customer,
+            lines=[{"price": self.ledger.need("price", price), "quantity": 1}],
+            data={"default_payment_method": method["id"]},
+            api_version=API_VERSION,
+            first="before",
+            card=method,
         )
         return self._shown(made)
 
@@ -215,7 +254,7 @@ class Account:
     def begin_run(self, started_at: int) -> None:
         """Set the clock for a new run. Open sessions of earlier runs stay as they are."""
         self.ledger.clock.now = started_at
-        self._expiries.clear()
+        self.ledger.forget_reminders()
 
     def tick(self, seconds: int) -> None:
         """Let time pass; sessions whose time is up expire, with their events."""
@@ -262,8 +301,18 @@ class Account:
 
     # -- inside -------------------------------------------------------------------------------------
 
+    def _subscription(self, subscription_id: str, done: str, *, but: tuple[str, ...]) -> Json:
+        """Begin an act of Stripe's on a subscription; ActRefused where its status is one of ``but``."""
+        self.ledger.begin(None)
+        self._expire()
+        found = self.ledger.find("subscription", subscription_id)
+        if found is None or found["status"] in but:
+            state = "does not exist" if found is None else f"is {found['status']}"
+            raise ActRefused(f"Subscription {subscription_id} {state}: it is not {done}.")
+        return found
+
     def _execute(self, call: Call) -> None:
-        """Run the route and give its answer; an ApiError means that nothing was changed."""
+        """Run the route and give its answer; of refusals only a 402 has changed anything."""
         if call.borrowed is not None:
             call.response = answers.borrowed(call, call.borrowed)
             return
@@ -274,10 +323,9 @@ class Account:
         try:
             result = self._rendered(call, call.matched.act(self.ledger, call))
         except ApiError as error:
+            call.object_ids = self.ledger.touched()
             call.response = answers.refusal(call, error.problem)
             return
-        if call.matched.method == "POST" and result.get("object") == "checkout.session":
-            heapq.heappush(self._expiries, (result["expires_at"], result["id"]))
         call.object_ids = self.ledger.touched()
         call.response = answers.success(call, result)
 
@@ -294,12 +342,12 @@ class Account:
         return expand(self.ledger, shown, gives, paths, call.api_version) if paths else shown
 
     def _expire(self) -> None:
-        """Expire the open sessions whose time is up."""
-        while self._expiries and self._expiries[0][0] <= self.ledger.now:
-            _, session_id = heapq.heappop(self._expiries)
-            found = self.ledger.find("checkout.session", session_id)
-            if found is not None and found["status"] == "open":
-                sessions.lapse(self.ledger, found)
+        """Do what time has brought: sessions expire, and what was never paid is given up."""
+        for kind, object_id in self.ledger.due():
+            if kind == "checkout.session":
+                sessions.lapse(self.ledger, object_id)
+            else:
+                billing.lapse(self.ledger, kind, object_id)
 
     def _decide(self, call: Call, problem: Problem) -> None:
         call.decided = True
@@ -331,3 +379,7 @@ def _advance(call: Call, stage: Stage) -> None:
     if call.stage != stage - 1:
         raise ValueError(f"a call that is {call.stage.name.lower()} cannot be {stage.name.lower()} next")
     call.stage = stage
+
+
+def _decline(code: str | None) -> cards.Decline | None:
+    return None if code is None else cards.declined_as(code)

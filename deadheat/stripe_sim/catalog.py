@@ -1,13 +1,14 @@
-"""Products and prices: the seeded ones, and those that a checkout makes from ``price_data``.
+"""Products and prices: the seeded ones, those made through the API, and those from ``price_data``.
 
-Source: Stripe API reference, "Products" and "Prices".
+Prices are per unit; tiers, custom amounts and metered usage are not modelled. Source: Stripe
+API reference, "Products" and "Prices".
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -15,6 +16,7 @@ from deadheat.stripe_sim.params import (
     integer,
     listed,
     listing,
+    merged,
     metadata,
     one_of,
     record,
@@ -30,6 +32,15 @@ PRODUCT = "prod_deadheat"
 MONTHLY = "price_deadheat_monthly"
 YEARLY = "price_deadheat_yearly"
 
+_RECURRING = record(
+    {"interval": one_of("day", "week", "month", "year"), "interval_count": integer(1, 1095)},
+    required=("interval",),
+)
+_NEW_PRODUCT = {
+    "name": text(unset=False),
+    "metadata": metadata,
+    **accepted("statement_descriptor", "tax_code", "unit_label"),
+}
 PRICE_DATA = record(
     {
         "currency": text(unset=False),
@@ -43,15 +54,41 @@ PRICE_DATA = record(
             },
             required=("name",),
         ),
-        "recurring": record(
-            {"interval": one_of("day", "week", "month", "year"), "interval_count": integer(1, 1095)},
-            required=("interval",),
-        ),
+        "recurring": _RECURRING,
         **accepted("tax_behavior", "unit_amount_decimal"),
     },
     required=("currency",),
 )
 
+UPDATE_PRODUCT = {
+    "active": boolean,
+    "default_price": text(unset=False),
+    "description": text(),
+    "metadata": metadata,
+    "name": text(unset=False),
+    "url": text(),
+    **accepted("images", "marketing_features", "package_dimensions", "shippable", "statement_descriptor"),
+    **accepted("tax_code", "unit_label"),
+}
+CREATE_PRODUCT = {**UPDATE_PRODUCT, "id": text(unset=False), **accepted("type")}
+del CREATE_PRODUCT["default_price"]
+UPDATE_PRICE = {
+    "active": boolean,
+    "lookup_key": text(longest=200),
+    "metadata": metadata,
+    "nickname": text(),
+    "transfer_lookup_key": boolean,
+    **accepted("tax_behavior"),
+}
+CREATE_PRICE = {
+    **UPDATE_PRICE,
+    "billing_scheme": one_of("per_unit"),
+    "currency": text(unset=False),
+    "product": text(unset=False),
+    "product_data": record(_NEW_PRODUCT, required=("name",)),
+    "recurring": _RECURRING,
+    "unit_amount": integer(0),
+}
 LIST_PRODUCTS = listing(active=boolean, **accepted("ids", "shippable", "url"))
 LIST_PRICES = listing(
     active=boolean,
@@ -128,6 +165,74 @@ def plan_of(price: Json) -> Json:
         "trial_period_days": None,
         "usage_type": "licensed",
     }
+
+
+def create_product(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/products; emits product.created."""
+    args = call.args
+    if "id" in args and ledger.find("product", args["id"]) is not None:
+        raise invalid("Product already exists.", param="id", code="resource_already_exists")
+    made = _product(ledger, args["name"], object_id=args.get("id"))
+    kept: Json = {name: args[name] for name in ("active", "description", "url") if name in args}
+    made = ledger.put({**made, **kept, "metadata": merged({}, args.get("metadata", {}))})
+    ledger.emit("product.created", made)
+    return made
+
+
+def update_product(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/products/:id; emits product.updated if anything changed."""
+    old = ledger.need("product", call.path_id)
+    if "default_price" in call.args:
+        ledger.need("price", call.args["default_price"], param="default_price")
+    names = ("active", "default_price", "description", "name", "url")
+    return _updated(ledger, old, call.args, names, "product.updated")
+
+
+def create_price(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/prices, of a product or with a new one; emits price.created."""
+    args = call.args
+    if "unit_amount" not in args:
+        raise missing("unit_amount")
+    if "product" in args:
+        product = ledger.need("product", args["product"], param="product")["id"]
+    elif "product_data" not in args:
+        raise missing("product")
+    _take_lookup_key(ledger, args)
+    if "product" not in args:
+        described = args["product_data"]
+        made = _product(ledger, described["name"], metadata=described.get("metadata") or {})
+        ledger.emit("product.created", made)
+        product = made["id"]
+    price = _price(ledger, args, product, lookup_key=args.get("lookup_key"))
+    kept: Json = {name: args[name] for name in ("active", "nickname") if name in args}
+    price = ledger.put({**price, **kept, "metadata": merged({}, args.get("metadata", {}))})
+    ledger.emit("price.created", price)
+    return price
+
+
+def update_price(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/prices/:id; emits price.updated if anything changed. What it costs never changes."""
+    old = ledger.need("price", call.path_id)
+    _take_lookup_key(ledger, call.args)
+    return _updated(ledger, old, call.args, ("active", "lookup_key", "nickname"), "price.updated")
+
+
+def _updated(ledger: Ledger, old: Json, args: Json, names: tuple[str, ...], event: str) -> Json:
+    changes = {name: args[name] for name in names if name in args}
+    if "metadata" in args:
+        changes["metadata"] = merged(old["metadata"], args["metadata"])
+    return ledger.change(old, event, **changes)
+
+
+def _take_lookup_key(ledger: Ledger, args: Json) -> None:
+    """Refuse a lookup key that another price has, or take it from there if that is asked for."""
+    key = args.get("lookup_key")
+    holder = next(iter(ledger.of("price", lookup_key=key)), None) if key is not None else None
+    if holder is None:
+        return
+    if not args.get("transfer_lookup_key"):
+        raise invalid(f"A price (`{holder['id']}`) already uses that lookup key.", param="lookup_key")
+    ledger.change(holder, "price.updated", lookup_key=None)
 
 
 def retrieve_product(ledger: Ledger, call: Call) -> Json:

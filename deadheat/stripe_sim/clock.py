@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+HOUR = 3_600
 DAY = 86_400
 Interval = Literal["day", "week", "month", "year"]
 

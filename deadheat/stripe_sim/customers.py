@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import subscriptions
+from deadheat.stripe_sim import cards, collection, credits
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -40,6 +40,9 @@ _FIELDS = {
     "description": text(),
     "email": email,
     "invoice_prefix": text(),
+    "invoice_settings": record(
+        {"default_payment_method": text(), **accepted("custom_fields", "footer", "rendering_options")}
+    ),
     "metadata": metadata,
     "name": text(longest=256),
     "next_invoice_sequence": integer(1),
@@ -47,16 +50,30 @@ _FIELDS = {
     "preferred_locales": listed(text()),
     "shipping": unsettable(_SHIPPING),
     "tax_exempt": unsettable(one_of("none", "exempt", "reverse")),
-    **accepted("business_name", "cash_balance", "individual_name", "invoice_settings", "source", "tax"),
+    **accepted("business_name", "cash_balance", "individual_name", "source", "tax"),
 }
-CREATE = {**_FIELDS, **accepted("payment_method", "tax_id_data", "test_clock")}
+CREATE = {**_FIELDS, "payment_method": text(unset=False), **accepted("tax_id_data", "test_clock")}
 UPDATE = {**_FIELDS, **accepted("default_source")}
 LIST = listing(email=text(unset=False), **accepted("test_clock"))
 
 
 def create(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/customers."""
-    return make(ledger, call.args)
+    """POST /v1/customers; ``payment_method`` is attached, and may be named as the default at once."""
+    args = call.args
+    named = args.get("payment_method")
+    default = args.get("invoice_settings", {}).get("default_payment_method")
+    if default is not None and default != named:
+        cards.usable(ledger, default, param="invoice_settings[default_payment_method]", customer="")
+    method = cards.usable(ledger, named, param="payment_method") if named is not None else None
+    if method is not None:
+        cards.check_attachable(method)
+    made = make(ledger, args)
+    if method is not None:
+        method = cards.attached(ledger, method, made)
+        if default is not None:
+            settings = {**made["invoice_settings"], "default_payment_method": method["id"]}
+            made = ledger.put({**made, "invoice_settings": settings})
+    return made
 
 
 def make(ledger: Ledger, args: Json) -> Json:
@@ -89,6 +106,8 @@ def make(ledger: Ledger, args: Json) -> Json:
     )
     ledger.put(made)
     ledger.emit("customer.created", made)
+    if made["balance"]:
+        credits.note(ledger, made, made["balance"], "initial")
     return made
 
 
@@ -108,17 +127,26 @@ def update(ledger: Ledger, call: Call) -> Json:
         changes["address"] = _address(changes["address"])
     if "tax_exempt" in changes:
         changes["tax_exempt"] = changes["tax_exempt"] or "none"
-    for kept in ("invoice_settings", "default_source"):  # accepted, not modelled
-        changes.pop(kept, None)
-    return ledger.change(old, "customer.updated", **changes)
+    default = changes.get("invoice_settings", {}).get("default_payment_method")
+    if default is not None:
+        cards.usable(ledger, default, param="invoice_settings[default_payment_method]", customer=old["id"])
+    if "invoice_settings" in changes:
+        given = changes["invoice_settings"]
+        kept = {name: given[name] for name in ("default_payment_method",) if name in given}
+        changes["invoice_settings"] = {**old["invoice_settings"], **kept}
+    changes.pop("default_source", None)  # accepted, not modelled
+    now = ledger.change(old, "customer.updated", **changes)
+    if now["balance"] != old["balance"]:
+        credits.note(ledger, now, now["balance"] - old["balance"], "adjustment")
+    return now
 
 
 def delete(ledger: Ledger, call: Call) -> Json:
     """DELETE /v1/customers/:id: cancels what is subscribed, then the customer is gone."""
     old = ledger.need("customer", call.path_id)
     for subscription in ledger.of("subscription", customer=old["id"]):
-        if subscription["status"] not in subscriptions.ENDED:
-            subscriptions.end(ledger, subscription)
+        if subscription["status"] not in collection.ENDED:
+            collection.end(ledger, subscription)
     gone = ledger.put({"id": old["id"], "object": "customer", "deleted": True})
     ledger.emit("customer.deleted", old)
     return gone

@@ -32,7 +32,7 @@ _LEADS: dict[str, dict[str, str]] = {
         "tax_ids": "unmodelled",
         "test_clock": "unmodelled",
     },
-    "invoice_settings": {"default_payment_method": "unmodelled"},
+    "invoice_settings": {"default_payment_method": "payment_method"},
     "checkout.session": {
         "customer": "customer",
         "invoice": "invoice",
@@ -47,7 +47,7 @@ _LEADS: dict[str, dict[str, str]] = {
     "item": {"price": "price", "discounts": "unmodelled", "taxes": "unmodelled"},
     "subscription": {
         "customer": "customer",
-        "default_payment_method": "unmodelled",
+        "default_payment_method": "payment_method",
         "default_source": "unmodelled",
         "discount": "unmodelled",
         "discounts": "unmodelled",
@@ -64,9 +64,9 @@ _LEADS: dict[str, dict[str, str]] = {
     "product": {"default_price": "price", "tax_code": "unmodelled"},
     "invoice": {
         "charge": "charge",
-        "confirmation_secret": "unmodelled",
+        "confirmation_secret": "confirmation_secret",
         "customer": "customer",
-        "default_payment_method": "unmodelled",
+        "default_payment_method": "payment_method",
         "discounts": "unmodelled",
         "lines": "list of line_item",
         "parent": "invoice_parent",
@@ -83,8 +83,11 @@ _LEADS: dict[str, dict[str, str]] = {
         "customer": "customer",
         "invoice": "invoice",
         "latest_charge": "charge",
-        "payment_method": "unmodelled",
+        "payment_method": "payment_method",
     },
+    "payment_method": {"customer": "customer"},
+    "customer_balance_transaction": {"customer": "customer", "invoice": "invoice"},
+    "billing_portal.session": {"configuration": "billing_portal.configuration"},
     "charge": {
         "balance_transaction": "unmodelled",
         "customer": "customer",
@@ -137,7 +140,7 @@ def _fill(ledger: Ledger, shown: Json, kind: str, steps: list[str], version: str
     if there is None or there == "unmodelled":
         return shown
     value = shown.get(step)
-    if value is None and there.startswith("list of "):
+    if value is None and (there.startswith("list of ") or there == "confirmation_secret"):
         value = _lent(ledger, shown, kind, step, version)
     elif isinstance(value, str) and there in ledger.shelves:
         found = ledger.find(there, value)
@@ -150,7 +153,7 @@ def _fill(ledger: Ledger, shown: Json, kind: str, steps: list[str], version: str
 
 
 def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> Any:
-    """Give a list that an object shows only when it is expanded."""
+    """Give what an object shows only when it is expanded."""
     kept = ledger.find(kind, shown["id"])
     if kept is None or kept.get("deleted"):
         return None
@@ -158,6 +161,8 @@ def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> An
         return sessions.line_items_of(kept)
     if (kind, step) == ("invoice", "payments"):
         return invoices.payments_of(kept)
+    if (kind, step) == ("invoice", "confirmation_secret"):
+        return invoices.secret_of(ledger, kept)
     if (kind, step) == ("customer", "subscriptions"):
         live = [s for s in ledger.of("subscription", customer=kept["id"]) if s["status"] != "canceled"]
         data = [present(s, version) for s in reversed(live)]

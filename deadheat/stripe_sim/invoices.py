@@ -1,13 +1,17 @@
-"""Invoices of subscriptions: the first one, made and paid when it starts, and one for each renewal.
+"""Invoices of subscriptions: draft, open, then paid, void or uncollectible; what each one shows.
+
+Here invoices only change; whether they are paid, and what that does to a subscription, is decided by
+`collection`. Invoices over what is no subscription, invoice items and prorations are not modelled.
+At Stripe a renewal's invoice stays a draft for an hour; here it is finalized at once.
 
 Source: Stripe API reference, "Invoices"; Stripe docs, "Subscription invoices".
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from deadheat.stripe_sim import payments
+from deadheat.stripe_sim import credits, payments
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import accepted, listing, one_of, text
 
@@ -27,18 +31,20 @@ LIST = listing(
 def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "subscription_create") -> Json:
     """Make an invoice of a subscription, not yet written: the caller emits its life.
 
-    ``reason`` is its ``billing_reason``: the first one's, or "subscription_cycle" for a renewal.
+    ``reason`` is its ``billing_reason``: the first one's, "subscription_cycle" for a renewal, or
+    "subscription_update" for what is resumed.
     """
     items = subscription["items"]["data"]
     free = subscription["status"] == "trialing"
     total = 0 if free else sum(i["price"]["unit_amount"] * i["quantity"] for i in items)
+    due = credits.due(total, customer["balance"])
     made = ledger.new("invoice")
     made.update(
         account_country="US",
         account_name="Deadheat",
-        amount_due=total,
+        amount_due=due,
         amount_paid=0,
-        amount_remaining=total,
+        amount_remaining=due,
         attempt_count=0,
         attempted=False,
         auto_advance=True,
@@ -73,7 +79,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         },
         period_end=ledger.now,
         period_start=ledger.now,
-        starting_balance=0,
+        starting_balance=customer["balance"],
         status="draft",
         status_transitions={
             "finalized_at": None,
@@ -93,18 +99,58 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
     return made
 
 
-def finalized(ledger: Ledger, invoice: Json) -> Json:
-    """Write a draft and open it; emits invoice.created and invoice.finalized."""
-    ledger.put(invoice)
-    ledger.emit("invoice.created", invoice)
+def finalized(ledger: Ledger, invoice: Json, intent: Json | None = None) -> Json:
+    """Write a draft if it is new, and open it; emits invoice.created, then invoice.finalized.
+
+    The customer's balance is used up here, and a payment intent made for what is left, unless
+    ``intent`` has paid it already.
+    """
+    if ledger.find("invoice", invoice["id"]) is None:
+        drafted(ledger, invoice)
+    customer = ledger.need("customer", invoice["customer"], param="customer")
+    balance = customer["balance"]
+    amount = credits.due(invoice["total"], balance)
+    if amount != invoice["total"]:
+        taken = amount - invoice["total"]
+        credits.change(
+            ledger,
+            customer,
+            -taken,
+            "applied_to_invoice",
+            currency=invoice["currency"],
+            invoice=invoice["id"],
+        )
+        customer = ledger.need("customer", customer["id"])
+    if amount and intent is None:
+        intent = payments.intend(
+            ledger,
+            amount=amount,
+            currency=invoice["currency"],
+            customer=customer["id"],
+            invoice=invoice["id"],
+        )
     opened = {
         **invoice,
+        "amount_due": amount,
+        "amount_remaining": amount,
+        "auto_advance": True,
+        "ending_balance": customer["balance"],
+        "starting_balance": balance,
         "status": "open",
         "status_transitions": {**invoice["status_transitions"], "finalized_at": ledger.now},
+        "_payment_intent": intent["id"] if intent else None,
+        "_payment": ledger.ids.new("invoice_payment") if intent else None,
     }
     ledger.put(opened)
     ledger.emit("invoice.finalized", opened)
     return opened
+
+
+def drafted(ledger: Ledger, invoice: Json) -> Json:
+    """Write a new draft; emits invoice.created."""
+    ledger.put(invoice)
+    ledger.emit("invoice.created", invoice)
+    return invoice
 
 
 def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
@@ -113,14 +159,13 @@ def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
         **invoice,
         "amount_paid": invoice["amount_due"],
         "amount_remaining": 0,
-        "attempt_count": 1 if intent else 0,
+        "attempt_count": max(invoice["attempt_count"], 1) if intent else 0,
         "attempted": True,
         "auto_advance": False,
+        "next_payment_attempt": None,
         "status": "paid",
         "status_transitions": {**invoice["status_transitions"], "paid_at": ledger.now},
-        "_payment_intent": intent["id"] if intent else None,
         "_charge": intent["latest_charge"] if intent else None,
-        "_payment": ledger.ids.new("invoice_payment") if intent else None,
     }
     ledger.put(settled)
     ledger.emit("invoice.paid", settled)
@@ -128,12 +173,70 @@ def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
     return settled
 
 
+def failed(ledger: Ledger, invoice: Json, *, counts: bool, next_attempt: int | None) -> Json:
+    """Note an attempt that failed, and when the next one is due; emits invoice.payment_failed."""
+    now = ledger.put(
+        {
+            **invoice,
+            "attempt_count": invoice["attempt_count"] + counts,
+            "attempted": True,
+            "next_payment_attempt": next_attempt,
+        }
+    )
+    ledger.emit("invoice.payment_failed", now)
+    return now
+
+
+def closed(ledger: Ledger, invoice: Json, status: Literal["uncollectible", "void"]) -> Json:
+    """Give up an open invoice; emits invoice.marked_uncollectible or invoice.voided.
+
+    Voiding cancels its payment intent and gives back what it took from the customer's balance.
+    """
+    event, at = {
+        "uncollectible": ("invoice.marked_uncollectible", "marked_uncollectible_at"),
+        "void": ("invoice.voided", "voided_at"),
+    }[status]
+    if status == "void":
+        _undo(ledger, invoice)
+    now = ledger.put(
+        {
+            **invoice,
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status": status,
+            "status_transitions": {**invoice["status_transitions"], at: ledger.now},
+        }
+    )
+    ledger.emit(event, now)
+    return now
+
+
+def _undo(ledger: Ledger, invoice: Json) -> None:
+    taken = invoice["amount_due"] - invoice["total"]
+    if taken:
+        customer = ledger.find("customer", invoice["customer"])
+        if customer is not None and not customer.get("deleted"):
+            credits.change(
+                ledger,
+                customer,
+                taken,
+                "unapplied_from_invoice",
+                currency=invoice["currency"],
+                invoice=invoice["id"],
+            )
+    if invoice["_payment_intent"] is not None:
+        intent = ledger.need("payment_intent", invoice["_payment_intent"])
+        if intent["status"] not in ("succeeded", "canceled"):
+            payments.canceled(ledger, intent, "void_invoice")
+
+
 def payments_of(invoice: Json) -> Json:
     """Give the list ``payments``, which an invoice shows when it is expanded."""
+    paid = invoice["status"] == "paid"
     made = {
         "id": invoice["_payment"],
         "object": "invoice_payment",
-        "amount_paid": invoice["amount_paid"],
+        "amount_paid": invoice["amount_paid"] if paid else None,
         "amount_requested": invoice["amount_due"],
         "created": invoice["created"],
         "currency": invoice["currency"],
@@ -141,9 +244,9 @@ def payments_of(invoice: Json) -> Json:
         "is_default": True,
         "livemode": False,
         "payment": {"payment_intent": invoice["_payment_intent"], "type": "payment_intent"},
-        "status": "paid",
+        "status": {"paid": "paid", "void": "canceled"}.get(invoice["status"], "open"),
         "status_transitions": {
-            "canceled_at": None,
+            "canceled_at": invoice["status_transitions"]["voided_at"],
             "paid_at": invoice["status_transitions"]["paid_at"],
         },
     }
@@ -153,6 +256,12 @@ def payments_of(invoice: Json) -> Json:
         "has_more": False,
         "url": "/v1/invoice_payments",
     }
+
+
+def secret_of(ledger: Ledger, invoice: Json) -> Json | None:
+    """Give ``confirmation_secret``, with which a browser pays an invoice; shown when it is expanded."""
+    intent = ledger.find("payment_intent", invoice["_payment_intent"] or "")
+    return None if intent is None else {"client_secret": intent["client_secret"], "type": "payment_intent"}
 
 
 def refund(ledger: Ledger, invoice: Json) -> Json | None:

@@ -7,16 +7,21 @@ is packed once, for its shelf and for the events that show it.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.clock import Clock
+from deadheat.stripe_sim.dunning import Dunning
 from deadheat.stripe_sim.ids import Ids
 from deadheat.stripe_sim.packed import Packing
+from deadheat.stripe_sim.search import LAG
 from deadheat.stripe_sim.shelf import Json, Shelf
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from deadheat.stripe_sim.wire import Call
 
 KINDS = (
@@ -29,6 +34,10 @@ KINDS = (
     "payment_intent",
     "charge",
     "refund",
+    "payment_method",
+    "customer_balance_transaction",
+    "billing_portal.configuration",
+    "billing_portal.session",
 )
 
 
@@ -58,15 +67,25 @@ class Emitted:
 
 
 class Ledger:
-    """The objects of an account, its events in order of emission, its clock and its ids."""
+    """The objects of an account, its events in order of emission, its clock and its ids.
+
+    ``parents`` leads from a subscription's item to the subscription that it lives in. ``search_lag`` is
+    by how many seconds search lags behind; ``doubles_events`` says that Stripe makes two events of each
+    change, as it does at times. Both may be set whenever it is wanted.
+    """
 
     def __init__(self, *, seed: int, now: int) -> None:
+        self.search_lag = LAG
+        self.doubles_events = False
         self.clock = Clock(now)
         self.ids = Ids(seed)
         self.packing = Packing()
         self.shelves = {kind: Shelf(self.packing) for kind in KINDS}
         self.events: list[Emitted] = []
         self.made: list[tuple[str, str]] = []
+        self.parents: dict[str, str] = {}
+        self.dunning = Dunning()
+        self._reminders: list[tuple[int, str, str]] = []
         self._events: dict[str, Emitted] = {}
         self._origin: tuple[str, str | None] | None = None
         self._touched: dict[str, None] = {}
@@ -83,6 +102,20 @@ class Ledger:
         self._touched = {}
         self._packed = {}
 
+    def remind(self, at: int, kind: str, object_id: str) -> None:
+        """Ask to be told of an object, by `due`, when the clock comes to ``at``."""
+        heapq.heappush(self._reminders, (at, kind, object_id))
+
+    def due(self) -> Iterator[tuple[str, str]]:
+        """Yield kind and id of the objects whose time has come, each once, in order of time."""
+        while self._reminders and self._reminders[0][0] <= self.now:
+            _, kind, object_id = heapq.heappop(self._reminders)
+            yield kind, object_id
+
+    def forget_reminders(self) -> None:
+        """Let everything stay as it is that was to happen by time."""
+        self._reminders.clear()
+
     def touched(self) -> tuple[str, ...]:
         """Give the ids that were written since `begin`, in order."""
         return tuple(self._touched)
@@ -97,7 +130,7 @@ class Ledger:
         if made["id"] not in shelf:
             self.made.append((made["object"], made["id"]))
         packed = self.packing.pack(made)
-        shelf.put(made, packed, self.now)
+        shelf.put(made, packed, self.now, searched_until=self.now - self.search_lag)
         self._touched[made["id"]] = None
         self._packed[id(made)] = (made, packed)
         return made
@@ -115,7 +148,13 @@ class Ledger:
         return changed
 
     def emit(self, event_type: str, now: Json, *, before: Json | None = None) -> Emitted:
-        """Emit an event; ``before`` makes its ``previous_attributes``."""
+        """Emit an event, or two that tell the same; ``before`` makes their ``previous_attributes``."""
+        event = self._emit(event_type, now, before)
+        if self.doubles_events:
+            self._emit(event_type, now, before)
+        return event
+
+    def _emit(self, event_type: str, now: Json, before: Json | None) -> Emitted:
         request_id, key = self._origin or (None, None)
         event = Emitted(
             id=self.ids.new("event"),

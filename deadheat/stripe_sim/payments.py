@@ -1,6 +1,7 @@
-"""Payments and refunds: the payment intent and the charge of something paid, and money given back.
+"""Payments and refunds: payment intents, the charges that are tried for them, and money given back.
 
-Refunds of one charge never add up to more than the charge. Source: Stripe API reference,
+An intent may be charged several times, and succeeds once. Refunds of one charge never add up to more
+than the charge. Source: Stripe API reference,
 "PaymentIntents", "Charges", "Refunds".
 """
 
@@ -8,11 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deadheat.stripe_sim import cards
 from deadheat.stripe_sim.api_error import invalid, missing
+from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.cards import Decline
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, text
+from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
+    from deadheat.stripe_sim.api_error import ApiError
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -30,66 +36,124 @@ LIST_CHARGES = listing(customer=text(unset=False), payment_intent=text(unset=Fal
 LIST_PAYMENT_INTENTS = listing(customer=text(unset=False))
 
 
-def paid(ledger: Ledger, *, amount: int, currency: str, customer: Json | None, invoice: str | None) -> Json:
-    """Take a payment that succeeds; emits charge.succeeded and payment_intent.succeeded."""
-    payer = customer["id"] if customer else None
-    method = ledger.ids.new("payment_method")
-    intent = ledger.new("payment_intent")
-    charge = ledger.new(
-        "charge",
+def intend(
+    ledger: Ledger, *, amount: int, currency: str, customer: str | None, invoice: str | None = None
+) -> Json:
+    """Make a payment intent that waits for a payment method."""
+    made = ledger.new("payment_intent")
+    made.update(
         amount=amount,
-        amount_captured=amount,
-        amount_refunded=0,
-        balance_transaction=None,
-        billing_details={"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
-        captured=True,
-        currency=currency,
-        customer=payer,
-        description=None,
-        disputed=False,
-        failure_code=None,
-        failure_message=None,
-        metadata={},
-        outcome={"network_status": "approved_by_network", "risk_level": "normal", "type": "authorized"},
-        paid=True,
-        payment_intent=intent["id"],
-        payment_method=method,
-        receipt_email=None,
-        refunded=False,
-        status="succeeded",
-        _invoice=invoice,
-    )
-    intent.update(
-        amount=amount,
-        amount_received=amount,
+        amount_received=0,
         canceled_at=None,
         cancellation_reason=None,
         capture_method="automatic",
-        client_secret=f"{intent['id']}_secret_{ledger.ids.letters(25)}",
+        client_secret=f"{made['id']}_secret_{ledger.ids.letters(25)}",
         confirmation_method="automatic",
         currency=currency,
-        customer=payer,
+        customer=customer,
         description=None,
         last_payment_error=None,
-        latest_charge=charge["id"],
+        latest_charge=None,
         metadata={},
         next_action=None,
-        payment_method=method,
+        payment_method=None,
         payment_method_types=["card"],
         receipt_email=None,
         setup_future_usage="off_session" if invoice else None,
-        status="succeeded",
+        status="requires_payment_method",
         _invoice=invoice,
     )
-    ledger.put(intent)
-    ledger.put(charge)
-    ledger.emit("charge.succeeded", charge)
-    ledger.emit("payment_intent.succeeded", intent)
-    return intent
+    return ledger.put(made)
+
+
+def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None = None) -> Json:
+    """Charge a card for an intent; ``decline`` makes the bank refuse, whatever the card.
+
+    Gives the intent, ``succeeded`` or back at ``requires_payment_method``. Emits charge.succeeded and
+    payment_intent.succeeded, or charge.failed and payment_intent.payment_failed.
+    """
+    if ledger.find("payment_method", method["id"]) is None:
+        ledger.put(method)
+    decline = decline or cards.decline_of(method)
+    charge = ledger.put(_charge(ledger, intent, method, decline))
+    ledger.emit("charge.failed" if decline else "charge.succeeded", charge)
+    if decline is None:
+        changes = {
+            "amount_received": intent["amount"],
+            "last_payment_error": None,
+            "payment_method": method["id"],
+            "status": "succeeded",
+        }
+        name = "payment_intent.succeeded"
+    else:
+        error = {
+            "charge": charge["id"],
+            "code": decline.code,
+            "decline_code": decline.decline_code,
+            "message": decline.message,
+            "payment_method": present(method, API_VERSION),
+            "type": "card_error",
+        }
+        changes = {"last_payment_error": error, "payment_method": None, "status": "requires_payment_method"}
+        name = "payment_intent.payment_failed"
+    now = ledger.put({**intent, **changes, "latest_charge": charge["id"]})
+    ledger.emit(name, now)
+    return now
+
+
+def refused(intent: Json, version: str) -> ApiError:
+    """Give the 402 of a call whose attempt at an intent was declined."""
+    error = intent["last_payment_error"]
+    decline = Decline(code=error["code"], decline_code=error["decline_code"], message=error["message"])
+    return decline.error(charge=error["charge"], payment_intent=present(intent, version))
+
+
+def canceled(ledger: Ledger, intent: Json, reason: str) -> Json:
+    """Cancel an intent that was not paid; emits payment_intent.canceled."""
+    now = ledger.put(
+        {**intent, "canceled_at": ledger.now, "cancellation_reason": reason, "status": "canceled"}
+    )
+    ledger.emit("payment_intent.canceled", now)
+    return now
+
+
+def _charge(ledger: Ledger, intent: Json, method: Json, decline: Decline | None) -> Json:
+    paid = decline is None
+    return ledger.new(
+        "charge",
+        amount=intent["amount"],
+        amount_captured=intent["amount"] if paid else 0,
+        amount_refunded=0,
+        balance_transaction=None,
+        billing_details={"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        captured=paid,
+        currency=intent["currency"],
+        customer=intent["customer"],
+        description=None,
+        disputed=False,
+        failure_code=decline.code if decline else None,
+        failure_message=decline.message if decline else None,
+        metadata={},
+        outcome={
+            "network_status": "approved_by_network" if paid else "declined_by_network",
+            "reason": decline.decline_code if decline else None,
+            "risk_level": "normal",
+            "type": "authorized" if paid else "issuer_declined",
+        },
+        paid=paid,
+        payment_intent=intent["id"],
+        payment_method=method["id"],
+        receipt_email=None,
+        refunded=False,
+        status="succeeded" if paid else "failed",
+        _invoice=intent["_invoice"],
+    )
 
 
 def refund(ledger: Ledger, charge: Json, args: Json) -> Json:
     """Give back ``amount`` or all that is left; emits refund.created and charge.refunded."""
+    if not charge["paid"]:
+        raise invalid(f"Charge {charge['id']} was not successful, so there is nothing to refund.")
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
         message = f"Charge {charge['id']} has already been refunded."
@@ -127,6 +191,9 @@ def create_refund(ledger: Ledger, call: Call) -> Json:
         charge = ledger.need("charge", args["charge"], param="charge")
     elif "payment_intent" in args:
         intent = ledger.need("payment_intent", args["payment_intent"], param="payment_intent")
+        if intent["latest_charge"] is None:
+            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
+            raise invalid(message, param="payment_intent")
         charge = ledger.need("charge", intent["latest_charge"], param="payment_intent")
     else:
         raise missing("charge")

@@ -69,6 +69,11 @@ def listed(data: list[Json], url: str, *, has_more: bool = False) -> Json:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
+def _item(kept: Json, shown: Json) -> None:
+    for name in ("current_period_start", "current_period_end"):
+        del shown[name]
+
+
 def _subscription(kept: Json, shown: Json) -> None:
     items = kept["items"]["data"]
     periods = ("current_period_start", "current_period_end")
@@ -113,6 +118,7 @@ def _payment_intent(kept: Json, shown: Json) -> None:
 
 _BEFORE_BASIL: dict[str, Any] = {
     "subscription": _subscription,
+    "subscription_item": _item,
     "invoice": _invoice,
     "payment_intent": _payment_intent,
     "charge": _payment_intent,

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import (
+    billing_portal,
+    cards,
     catalog,
+    collection,
+    credits,
     customers,
     event_log,
     invoices,
+    items,
     payments,
     search,
     sessions,
@@ -80,6 +85,35 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/customers/:id", customers.retrieve, "customer"),
     _route("POST /v1/customers/:id", customers.update, "customer", customers.UPDATE),
     _route("DELETE /v1/customers/:id", customers.delete, "customer"),
+    _route(
+        "POST /v1/customers/:id/balance_transactions",
+        credits.create,
+        "customer_balance_transaction",
+        credits.CREATE,
+        ("amount", "currency"),
+    ),
+    _route(
+        "GET /v1/customers/:id/balance_transactions",
+        credits.listing_of,
+        "list of customer_balance_transaction",
+        credits.LIST,
+    ),
+    _route(
+        "GET /v1/customers/:id/balance_transactions/:id", credits.retrieve, "customer_balance_transaction"
+    ),
+    _route("GET /v1/customers/:id/payment_methods", cards.listing_of, "list of payment_method", cards.LIST),
+    _route("GET /v1/customers/:id/payment_methods/:id", cards.retrieve, "payment_method"),
+    _route("POST /v1/payment_methods", cards.create, "payment_method", cards.CREATE, ("type",)),
+    _route("GET /v1/payment_methods", cards.listing_of, "list of payment_method", cards.LIST),
+    _route("GET /v1/payment_methods/:id", cards.retrieve, "payment_method"),
+    _route(
+        "POST /v1/payment_methods/:id/attach", cards.attach, "payment_method", cards.ATTACH, ("customer",)
+    ),
+    _route("POST /v1/payment_methods/:id/detach", cards.detach, "payment_method"),
+    _route("POST /v1/products", catalog.create_product, "product", catalog.CREATE_PRODUCT, ("name",)),
+    _route("POST /v1/products/:id", catalog.update_product, "product", catalog.UPDATE_PRODUCT),
+    _route("POST /v1/prices", catalog.create_price, "price", catalog.CREATE_PRICE, ("currency",)),
+    _route("POST /v1/prices/:id", catalog.update_price, "price", catalog.UPDATE_PRICE),
     _route("GET /v1/products", catalog.list_products, "list of product", catalog.LIST_PRODUCTS),
     _route("GET /v1/products/:id", catalog.retrieve_product, "product"),
     _route("GET /v1/prices", catalog.list_prices, "list of price", catalog.LIST_PRICES),
@@ -92,6 +126,9 @@ ROUTES: tuple[Route, ...] = (
     _route(
         "GET /v1/checkout/sessions/:id/line_items", sessions.line_items, "list of item", sessions.LINE_ITEMS
     ),
+    _route(
+        "POST /v1/subscriptions", subscriptions.create, "subscription", subscriptions.CREATE, ("customer",)
+    ),
     _route("GET /v1/subscriptions", subscriptions.listing_of, "list of subscription", subscriptions.LIST),
     _route(
         "GET /v1/subscriptions/search",
@@ -103,8 +140,39 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/subscriptions/:id", subscriptions.retrieve, "subscription"),
     _route("POST /v1/subscriptions/:id", subscriptions.update, "subscription", subscriptions.UPDATE),
     _route("DELETE /v1/subscriptions/:id", subscriptions.cancel, "subscription", subscriptions.CANCEL),
+    _route("POST /v1/subscriptions/:id/resume", subscriptions.resume, "subscription", subscriptions.RESUME),
+    _route(
+        "POST /v1/subscription_items",
+        items.create,
+        "subscription_item",
+        items.CREATE,
+        ("subscription",),
+    ),
+    _route(
+        "GET /v1/subscription_items",
+        items.listing_of,
+        "list of subscription_item",
+        items.LIST,
+        ("subscription",),
+    ),
+    _route("GET /v1/subscription_items/:id", items.retrieve, "subscription_item"),
+    _route("POST /v1/subscription_items/:id", items.update, "subscription_item", items.UPDATE),
+    _route("DELETE /v1/subscription_items/:id", items.delete, "subscription_item", items.DELETE),
     _route("GET /v1/invoices", invoices.listing_of, "list of invoice", invoices.LIST),
     _route("GET /v1/invoices/:id", invoices.retrieve, "invoice"),
+    _route("POST /v1/invoices/:id/pay", collection.pay, "invoice", collection.PAY),
+    _route("POST /v1/invoices/:id/finalize", collection.finalize, "invoice", collection.FINALIZE),
+    _route("POST /v1/invoices/:id/void", collection.void, "invoice"),
+    _route("POST /v1/invoices/:id/mark_uncollectible", collection.mark_uncollectible, "invoice"),
+    _route(
+        "POST /v1/payment_intents",
+        collection.create_intent,
+        "payment_intent",
+        collection.CREATE_INTENT,
+        ("amount", "currency"),
+    ),
+    _route("POST /v1/payment_intents/:id/confirm", collection.confirm, "payment_intent", collection.CONFIRM),
+    _route("POST /v1/payment_intents/:id/cancel", collection.cancel_intent, "payment_intent"),
     _route(
         "GET /v1/payment_intents",
         payments.list_payment_intents,
@@ -117,6 +185,37 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/refunds", payments.create_refund, "refund", payments.REFUND),
     _route("GET /v1/refunds", payments.list_refunds, "list of refund", payments.LIST_REFUNDS),
     _route("GET /v1/refunds/:id", payments.retrieve_refund, "refund"),
+    _route(
+        "POST /v1/billing_portal/sessions",
+        billing_portal.create_session,
+        "billing_portal.session",
+        billing_portal.CREATE_SESSION,
+        ("customer",),
+    ),
+    _route(
+        "POST /v1/billing_portal/configurations",
+        billing_portal.create,
+        "billing_portal.configuration",
+        billing_portal.CREATE,
+        ("features",),
+    ),
+    _route(
+        "GET /v1/billing_portal/configurations",
+        billing_portal.listing_of,
+        "list of billing_portal.configuration",
+        billing_portal.LIST,
+    ),
+    _route(
+        "GET /v1/billing_portal/configurations/:id",
+        billing_portal.retrieve,
+        "billing_portal.configuration",
+    ),
+    _route(
+        "POST /v1/billing_portal/configurations/:id",
+        billing_portal.update,
+        "billing_portal.configuration",
+        billing_portal.UPDATE,
+    ),
     _route("GET /v1/events", _events, "list of event", event_log.LIST),
     _route("GET /v1/events/:id", _event, "event"),
 )

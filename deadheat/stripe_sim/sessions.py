@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import catalog, customers, payments, subscriptions
+from deadheat.stripe_sim import billing, cards, catalog, customers, payments
 from deadheat.stripe_sim.api_error import invalid, missing
+from deadheat.stripe_sim.api_version import since_basil
 from deadheat.stripe_sim.clock import DAY
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
@@ -30,6 +31,7 @@ from deadheat.stripe_sim.params import (
     text,
 )
 from deadheat.stripe_sim.present import listed as list_object
+from deadheat.stripe_sim.subscriptions import TRIAL_SETTINGS
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -50,9 +52,9 @@ _SUBSCRIPTION_DATA = record(
         "metadata": metadata,
         "trial_end": integer(0),
         "trial_period_days": integer(1, 730),
+        "trial_settings": TRIAL_SETTINGS,
         **accepted("application_fee_percent", "billing_cycle_anchor", "billing_mode", "default_tax_rates"),
         **accepted("invoice_settings", "on_behalf_of", "proration_behavior", "transfer_data"),
-        **accepted("trial_settings"),
     }
 )
 CREATE = {
@@ -151,36 +153,40 @@ def create(ledger: Ledger, call: Call) -> Json:
         _subscription_data=args.get("subscription_data", {}),
         _api_version=call.api_version,
     )
+    ledger.remind(made["expires_at"], made["object"], made["id"])
     return ledger.put(made)
 
 
-def complete(ledger: Ledger, session_id: str, *, email: str | None, name: str | None) -> Json:
-    """Pay a session as its customer; returns it complete. ActRefused if it cannot be paid."""
+def complete(
+    ledger: Ledger, session_id: str, *, email: str | None, name: str | None, card: str = cards.VISA
+) -> Json:
+    """Pay a session as its customer; returns it complete. ActRefused if it cannot be paid.
+
+    ``card`` is a test token. One that is declined leaves the session open, with the events of the
+    attempt: charge.failed and payment_intent.payment_failed.
+    """
     old = ledger.find("checkout.session", session_id)
     if old is None:
         raise ActRefused(f"There is no checkout session {session_id} to pay.")
     if old["status"] != "open":
         raise ActRefused(f"Checkout session {session_id} is {old['status']}: only an open one can be paid.")
+    method = cards.of_token(ledger, card)
+    if method is None:
+        raise ActRefused(f"There is no test card {card} to pay with.")
+    _refuse_declined(ledger, old, method)
     customer = _payer(ledger, old, email, name)
     changes: dict[str, Any] = {"status": "complete", "url": None}
     if old["mode"] == "subscription":
         assert customer is not None  # a subscription always has one
-        lines = [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in old["_lines"]]
-        subscription, invoice = subscriptions.start(
-            ledger,
-            customer=customer,
-            lines=[
-                line for line, full in zip(lines, old["_lines"], strict=True) if full["price"]["recurring"]
-            ],
-            data=old["_subscription_data"],
-            api_version=old["_api_version"],
-        )
-        changes.update(subscription=subscription["id"], invoice=invoice["id"])
+        changes.update(_subscribe(ledger, old, customer, method))
     else:
-        intent = payments.paid(
-            ledger, amount=old["amount_total"], currency=old["currency"], customer=customer, invoice=None
+        intent = payments.intend(
+            ledger,
+            amount=old["amount_total"],
+            currency=old["currency"],
+            customer=customer["id"] if customer else None,
         )
-        changes["payment_intent"] = intent["id"]
+        changes["payment_intent"] = payments.attempt(ledger, intent, method)["id"]
     if old["payment_status"] == "unpaid":
         changes["payment_status"] = "paid"
     done = ledger.put(
@@ -195,7 +201,46 @@ def complete(ledger: Ledger, session_id: str, *, email: str | None, name: str | 
     return done
 
 
-def lapse(ledger: Ledger, session: Json) -> Json:
+def _refuse_declined(ledger: Ledger, session: Json, method: Json) -> None:
+    """Refuse a card that its bank declines, as the page of the session does; the session stays open."""
+    if session["amount_total"] and cards.decline_of(method) is not None:
+        intent = payments.intend(
+            ledger,
+            amount=session["amount_total"],
+            currency=session["currency"],
+            customer=session["customer"],
+        )
+        said = payments.attempt(ledger, intent, method)["last_payment_error"]["message"]
+        raise ActRefused(f"Checkout session {session['id']} was not paid and is still open: {said}")
+
+
+def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
+    """Start the subscription of a session; its card becomes the one that renewals are charged to.
+
+    From 2025-03-31.basil on the subscription appears when it is paid; before, it appears incomplete
+    and becomes active with the payment.
+    """
+    method = cards.attached(ledger, method, customer)
+    subscription, invoice = billing.start(
+        ledger,
+        customer=customer,
+        lines=[line for line in session["_lines"] if line["price"]["recurring"]],
+        data={**session["_subscription_data"], "default_payment_method": method["id"]},
+        api_version=session["_api_version"],
+        first="before" if since_basil(session["_api_version"]) else "after",
+        card=method,
+    )
+    return {"subscription": subscription["id"], "invoice": invoice["id"]}
+
+
+def lapse(ledger: Ledger, session_id: str) -> None:
+    """End a session whose time is up, if it is still open."""
+    session = ledger.need("checkout.session", session_id)
+    if session["status"] == "open":
+        _end(ledger, session)
+
+
+def _end(ledger: Ledger, session: Json) -> Json:
     """End an open session unpaid; emits checkout.session.expired."""
     ended = ledger.put({**session, "status": "expired", "url": None})
     ledger.emit("checkout.session.expired", ended)
@@ -223,7 +268,7 @@ def expire(ledger: Ledger, call: Call) -> Json:
             'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a '
             f"status of `{session['status']}`."
         )
-    return lapse(ledger, session)
+    return _end(ledger, session)
 
 
 def listing_of(ledger: Ledger, call: Call) -> Json:

@@ -1,0 +1,255 @@
+"""The life of a subscription: how it starts, what happens at the end of a period, how it is resumed.
+
+A first payment makes it active, or leaves it incomplete for 23 hours of the run's clock. A period
+ends only when somebody says so (`renew`): the run's clock does not renew. At the end of a trial
+without a payment method its ``trial_settings`` decide: an invoice that fails, a pause, or the end.
+
+Source: Stripe docs, "How subscriptions work", "Use trial periods", "Pause payment collection"; Stripe
+API reference, "Create a subscription", "Resume a subscription".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from deadheat.stripe_sim import cards, invoices, items, payments
+from deadheat.stripe_sim.api_version import since_clover
+from deadheat.stripe_sim.clock import DAY, HOUR
+from deadheat.stripe_sim.collection import collect, end, expire, no_default, settled
+from deadheat.stripe_sim.params import merged
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.cards import Decline
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+
+INCOMPLETE_FOR = 23 * HOUR
+First = Literal["required", "before", "after", "later"]
+
+
+def start(
+    ledger: Ledger,
+    *,
+    customer: Json,
+    lines: list[Json],
+    data: Json,
+    api_version: str,
+    first: First,
+    card: Json | None,
+) -> tuple[Json, Json]:
+    """Start a subscription and its first invoice; returns both as they are afterwards.
+
+    ``lines`` are {price: the object, quantity}, ``data`` is what the call says of the subscription.
+    ``first``: the payment comes ``before`` the subscription appears (active, or incomplete if ``card`` is
+    declined), ``after`` it has appeared incomplete, or ``later``, by somebody else; ``required`` is
+    ``before``, and a 402 without a subscription if it is declined.
+    """
+    made = _new(ledger, customer, lines, data, api_version)
+    invoice = invoices.draft(ledger, made, customer)
+    made["latest_invoice"] = invoice["id"]
+    intent = None
+    if invoice["amount_due"]:
+        if first in ("before", "required"):
+            intent = payments.attempt(ledger, _intent(ledger, invoice), _needed(card))
+            if first == "required" and intent["status"] != "succeeded":
+                raise payments.refused(intent, api_version)
+        paid = intent is not None and intent["status"] == "succeeded"
+        made["status"] = "active" if paid else "incomplete"
+    ledger.put(made)
+    ledger.emit("customer.subscription.created", made)
+    opened = invoices.finalized(ledger, invoice, intent)
+    if intent is not None and made["status"] == "incomplete":
+        opened = invoices.failed(ledger, opened, counts=True, next_attempt=None)
+    elif intent is not None or not opened["amount_due"]:
+        opened = settled(ledger, opened, intent)
+    elif first == "after":
+        opened = collect(ledger, opened, _needed(card))
+    made = ledger.need("subscription", made["id"])
+    if made["status"] == "incomplete":
+        ledger.remind(ledger.now + INCOMPLETE_FOR, "subscription", made["id"])
+    return made, opened
+
+
+def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:
+    """End the period of a subscription and begin the next; gives the subscription as it is afterwards.
+
+    Emits customer.subscription.updated, whose ``previous_attributes`` hold the period that is over,
+    then the life of an invoice with ``billing_reason: subscription_cycle``, paid or (by the card, or
+    by ``decline``) not. One that was to be canceled is canceled. One that is unpaid gets a draft.
+    """
+    over = items.period_end(old)
+    if old["cancel_at_period_end"] or (old["cancel_at"] is not None and old["cancel_at"] <= over):
+        return end(ledger, old)
+    customer = ledger.need("customer", old["customer"])
+    if old["status"] == "trialing" and cards.default_of(ledger, old, customer) is None:
+        behavior = old["trial_settings"]["end_behavior"]["missing_payment_method"]
+        if behavior == "cancel":
+            return end(ledger, old)
+        if behavior == "pause":
+            return _pause(ledger, old)
+    return _bill(ledger, old, reason="subscription_cycle", decline=decline)
+
+
+def end_trial(ledger: Ledger, old: Json) -> Json:
+    """End a trial now: the first paid period begins at once."""
+    return _bill(
+        ledger,
+        old,
+        begin=ledger.now,
+        reason="subscription_update",
+        billing_cycle_anchor=ledger.now,
+        trial_end=ledger.now,
+    )
+
+
+def resume(ledger: Ledger, old: Json) -> Json:
+    """Begin a new period of a paused subscription; it is active once its invoice is paid.
+
+    Emits customer.subscription.updated and the life of the invoice; with the payment
+    customer.subscription.updated again and .resumed. If it is not paid the subscription stays paused,
+    and the invoice is voided after 23 hours.
+    """
+    now = _bill(ledger, old, begin=ledger.now, reason="subscription_update", billing_cycle_anchor=ledger.now)
+    if now["status"] == "paused":
+        ledger.remind(ledger.now + INCOMPLETE_FOR, "invoice", now["latest_invoice"])
+    return now
+
+
+def retry(ledger: Ledger, subscription: Json, *, decline: Decline | None = None) -> Json | None:
+    """Try the latest invoice once more, as Stripe does by schedule; None if it is not open."""
+    invoice = ledger.need("invoice", subscription["latest_invoice"])
+    if invoice["status"] != "open":
+        return None
+    customer = ledger.need("customer", subscription["customer"])
+    collect(ledger, invoice, cards.default_of(ledger, subscription, customer), decline=decline)
+    return ledger.need("subscription", subscription["id"])
+
+
+def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
+    """Do what is due after 23 hours: expire what is incomplete, void what was to resume a subscription."""
+    found = ledger.need(kind, object_id)
+    if kind == "subscription" and found["status"] == "incomplete":
+        expire(ledger, found)
+    elif kind == "invoice" and found["status"] == "open":
+        invoices.closed(ledger, found, "void")
+
+
+def _bill(
+    ledger: Ledger,
+    old: Json,
+    *,
+    reason: str,
+    begin: int | None = None,
+    decline: Decline | None = None,
+    **fields: Any,
+) -> Json:
+    """Begin the next period, make its invoice, and collect it as far as the subscription lets us."""
+    customer = ledger.need("customer", old["customer"])
+    status = "active" if old["status"] == "trialing" else old["status"]
+    begun = items.begun(old["items"], begin)
+    invoice = invoices.draft(ledger, {**old, "items": begun, "status": status}, customer, reason=reason)
+    now = ledger.change(
+        old,
+        "customer.subscription.updated",
+        items=begun,
+        latest_invoice=invoice["id"],
+        status=status,
+        **fields,
+    )
+    paused = (old["pause_collection"] or {}).get("behavior")
+    if status == "unpaid" or paused == "keep_as_draft":
+        invoices.drafted(ledger, {**invoice, "auto_advance": False})
+    elif paused is not None:
+        closing: Literal["uncollectible", "void"] = "void" if paused == "void" else "uncollectible"
+        invoices.closed(ledger, invoices.finalized(ledger, invoice), closing)
+    else:
+        card = cards.default_of(ledger, now, customer)
+        collect(ledger, invoices.finalized(ledger, invoice), card, decline=decline)
+    return ledger.need("subscription", old["id"])
+
+
+def _pause(ledger: Ledger, old: Json) -> Json:
+    now = ledger.change(old, "customer.subscription.updated", status="paused")
+    ledger.emit("customer.subscription.paused", now)
+    return now
+
+
+def _intent(ledger: Ledger, invoice: Json) -> Json:
+    return payments.intend(
+        ledger,
+        amount=invoice["amount_due"],
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        invoice=invoice["id"],
+    )
+
+
+def _needed(card: Json | None) -> Json:
+    if card is None:
+        raise no_default()
+    return card
+
+
+def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_version: str) -> Json:
+    made = ledger.new("subscription")
+    trial_end = _trial_end(ledger, data)
+    begun = [items.new(ledger, made["id"], line["price"], line, period_end=trial_end) for line in lines]
+    cancel_at = data.get("cancel_at")
+    if data.get("cancel_at_period_end"):
+        cancel_at = max(item["current_period_end"] for item in begun)
+    made.update(
+        application=None,
+        application_fee_percent=None,
+        automatic_tax={"disabled_reason": None, "enabled": False, "liability": None},
+        billing_cycle_anchor=trial_end or ledger.now,
+        billing_cycle_anchor_config=None,
+        billing_mode={"flexible": None, "type": "flexible" if since_clover(api_version) else "classic"},
+        billing_thresholds=None,
+        cancel_at=cancel_at,
+        cancel_at_period_end=data.get("cancel_at_period_end", False),
+        canceled_at=None if cancel_at is None else ledger.now,
+        cancellation_details={"comment": None, "feedback": None, "reason": None},
+        collection_method="charge_automatically",
+        currency=begun[0]["price"]["currency"],
+        customer=customer["id"],
+        days_until_due=None,
+        default_payment_method=data.get("default_payment_method"),
+        default_source=None,
+        default_tax_rates=[],
+        description=data.get("description"),
+        discounts=[],
+        ended_at=None,
+        invoice_settings={"account_tax_ids": None, "issuer": {"type": "self"}},
+        items=items.listing_around(made["id"], begun),
+        latest_invoice=None,
+        metadata=merged({}, data.get("metadata", {})),
+        next_pending_invoice_item_invoice=None,
+        on_behalf_of=None,
+        pause_collection=None,
+        payment_settings={
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        },
+        pending_invoice_item_interval=None,
+        pending_setup_intent=None,
+        pending_update=None,
+        schedule=None,
+        start_date=ledger.now,
+        status="trialing" if trial_end else "active",
+        test_clock=None,
+        transfer_data=None,
+        trial_end=trial_end,
+        trial_settings=data.get("trial_settings")
+        or {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        trial_start=ledger.now if trial_end else None,
+    )
+    return made
+
+
+def _trial_end(ledger: Ledger, data: Json) -> int | None:
+    given = data.get("trial_end")
+    if given is not None:
+        return None if given == "now" else int(given)
+    days = data.get("trial_period_days")
+    return ledger.now + days * DAY if days else None

@@ -1,0 +1,301 @@
+"""Collecting what invoices ask for, and what that does to their subscriptions.
+
+An attempt charges a card. If it is paid, a subscription that waited for it (incomplete, past_due,
+unpaid, paused) becomes active; if not, an active one becomes past_due, and after as many attempts as
+the account's `Dunning` allows canceled or unpaid, or it stays as it is. Only a subscription's latest
+invoice moves it.
+
+Source: Stripe docs, "How subscriptions work" and "Automate payment retries"; Stripe API reference,
+"Pay an invoice", "Void an invoice".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deadheat.stripe_sim import cards, invoices, payments
+from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.clock import DAY
+from deadheat.stripe_sim.params import accepted, boolean, integer, merged, metadata, text
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim.cards import Decline
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.wire import Call
+
+ENDED = ("canceled", "incomplete_expired")
+RETRY_AFTER = 3 * DAY
+
+PAY = {
+    "off_session": boolean,
+    "paid_out_of_band": boolean,
+    "payment_method": text(unset=False),
+    **accepted("forgive", "mandate", "source"),
+}
+FINALIZE = {"auto_advance": boolean}
+CREATE_INTENT = {
+    "amount": integer(1),
+    "confirm": boolean,
+    "currency": text(unset=False),
+    "customer": text(unset=False),
+    "description": text(),
+    "metadata": metadata,
+    "payment_method": text(unset=False),
+    **accepted("automatic_payment_methods", "off_session", "payment_method_types", "receipt_email"),
+    **accepted("return_url", "setup_future_usage"),
+}
+CONFIRM = {
+    "payment_method": text(unset=False),
+    **accepted("off_session", "receipt_email", "return_url", "setup_future_usage", "use_stripe_sdk"),
+}
+
+
+def collect(
+    ledger: Ledger,
+    invoice: Json,
+    method: Json | None,
+    *,
+    decline: Decline | None = None,
+    retry: bool = True,
+) -> Json:
+    """Try once to have an open invoice paid; gives it paid or still open.
+
+    Without a ``method`` there is nothing to charge, and the attempt fails. ``retry`` says that the
+    attempt is one of Stripe's own: they alone count once there was a first one.
+    """
+    if invoice["amount_due"] == 0:
+        return settled(ledger, invoice, None)
+    if method is not None:
+        intent = ledger.need("payment_intent", invoice["_payment_intent"])
+        intent = payments.attempt(ledger, intent, method, decline)
+        if intent["status"] == "succeeded":
+            return settled(ledger, invoice, intent)
+    return _unpaid(ledger, invoice, counts=retry or invoice["attempt_count"] == 0)
+
+
+def settled(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
+    """Mark an invoice paid; the subscription that waited for it becomes active first."""
+    subscription = _moved_by(ledger, invoice)
+    if subscription is not None and subscription["status"] not in (*ENDED, "active", "trialing"):
+        _activate(ledger, subscription)
+    return invoices.paid(ledger, invoice, intent)
+
+
+def expire(ledger: Ledger, subscription: Json, **fields: Any) -> Json:
+    """End one whose first invoice was never paid: incomplete_expired, the invoice void.
+
+    Emits invoice.voided, then customer.subscription.updated.
+    """
+    invoice = ledger.need("invoice", subscription["latest_invoice"])
+    if invoice["status"] == "open":
+        invoices.closed(ledger, invoice, "void")
+    return ledger.change(
+        subscription,
+        "customer.subscription.updated",
+        canceled_at=ledger.now,
+        ended_at=ledger.now,
+        status="incomplete_expired",
+        **fields,
+    )
+
+
+def end(
+    ledger: Ledger, old: Json, details: Json | None = None, *, reason: str = "cancellation_requested"
+) -> Json:
+    """Cancel at once; emits customer.subscription.deleted. An incomplete one is expired instead."""
+    cancellation = {**old["cancellation_details"], "reason": reason, **(details or {})}
+    if old["status"] == "incomplete":
+        return expire(ledger, old, cancellation_details=cancellation)
+    ended = ledger.put(
+        {
+            **old,
+            "status": "canceled",
+            "canceled_at": ledger.now,
+            "ended_at": ledger.now,
+            "cancellation_details": cancellation,
+        }
+    )
+    ledger.emit("customer.subscription.deleted", ended)
+    return ended
+
+
+def pay(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/invoices/:id/pay: 402 if the card is declined, with the events of the attempt."""
+    invoice = ledger.need("invoice", call.path_id)
+    if call.args.get("paid_out_of_band"):
+        raise invalid("Deadheat does not model payment out of band.", param="paid_out_of_band")
+    if invoice["status"] == "paid":
+        raise invalid("Invoice is already paid")
+    if invoice["status"] == "void":
+        raise invalid("You can only pay invoices that are draft, open or uncollectible.")
+    method = _named_or_default(ledger, invoice, call.args.get("payment_method"))
+    if invoice["status"] == "draft":
+        invoice = invoices.finalized(ledger, invoice)
+    after = collect(ledger, invoice, method, retry=False)
+    if after["status"] != "paid":
+        raise payments.refused(ledger.need("payment_intent", invoice["_payment_intent"]), call.api_version)
+    return after
+
+
+def finalize(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/invoices/:id/finalize; one that asks for nothing is paid by it."""
+    invoice = ledger.need("invoice", call.path_id)
+    if invoice["status"] != "draft":
+        raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    opened = invoices.finalized(ledger, invoice)
+    return opened if opened["amount_due"] else settled(ledger, opened, None)
+
+
+def void(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/invoices/:id/void; a subscription that waits for its first payment expires."""
+    invoice = ledger.need("invoice", call.path_id)
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise invalid("You can only void an open or uncollectible invoice.")
+    now = invoices.closed(ledger, invoice, "void")
+    subscription = _moved_by(ledger, now)
+    if subscription is not None and subscription["status"] == "incomplete":
+        expire(ledger, subscription)
+    return now
+
+
+def mark_uncollectible(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/invoices/:id/mark_uncollectible; what was to be resumed by it is resumed."""
+    invoice = ledger.need("invoice", call.path_id)
+    if invoice["status"] != "open":
+        raise invalid("You can only mark an open invoice as uncollectible.")
+    now = invoices.closed(ledger, invoice, "uncollectible")
+    subscription = _moved_by(ledger, now)
+    if subscription is not None and subscription["status"] == "paused":
+        _activate(ledger, subscription)
+    return now
+
+
+def create_intent(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/payment_intents, confirmed at once if asked for."""
+    args = call.args
+    customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
+    method = (
+        cards.usable(ledger, args["payment_method"], param="payment_method")
+        if "payment_method" in args
+        else None
+    )
+    if args.get("confirm") and method is None:
+        raise _no_method()
+    intent = payments.intend(
+        ledger,
+        amount=args["amount"],
+        currency=args["currency"],
+        customer=customer["id"] if customer else None,
+    )
+    said = {"description": args.get("description"), "metadata": merged({}, args.get("metadata", {}))}
+    intent = ledger.put({**intent, **said})
+    if method is None:
+        return intent
+    if args.get("confirm"):
+        return _confirmed(ledger, intent, method, call)
+    ledger.put(method)
+    return ledger.put({**intent, "payment_method": method["id"], "status": "requires_confirmation"})
+
+
+def confirm(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/payment_intents/:id/confirm, as a browser does; pays the invoice that it is for."""
+    intent = ledger.need("payment_intent", call.path_id)
+    if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
+        raise invalid(
+            f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
+            code="payment_intent_unexpected_state",
+        )
+    named = call.args.get("payment_method") or intent["payment_method"]
+    if named is None:
+        raise _no_method()
+    return _confirmed(ledger, intent, cards.usable(ledger, named, param="payment_method"), call)
+
+
+def cancel_intent(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/payment_intents/:id/cancel; not of an invoice, which is voided instead."""
+    intent = ledger.need("payment_intent", call.path_id)
+    if intent["_invoice"] is not None or intent["status"] in ("succeeded", "canceled"):
+        raise invalid(
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']} or pays an "
+            "invoice.",
+            code="payment_intent_unexpected_state",
+        )
+    return payments.canceled(ledger, intent, "requested_by_customer")
+
+
+def _confirmed(ledger: Ledger, intent: Json, method: Json, call: Call) -> Json:
+    if intent["_invoice"] is None:
+        intent = payments.attempt(ledger, intent, method)
+    else:
+        invoice = ledger.need("invoice", intent["_invoice"])
+        customer = ledger.need("customer", intent["customer"], param="customer")
+        if cards.decline_of(method) is None:
+            method = cards.attached(ledger, method, customer)
+        collect(ledger, invoice, method, retry=False)
+        intent = ledger.need("payment_intent", intent["id"])
+    if intent["status"] != "succeeded":
+        raise payments.refused(intent, call.api_version)
+    return intent
+
+
+def _moved_by(ledger: Ledger, invoice: Json) -> Json | None:
+    """Give the subscription that an invoice moves: the one whose latest it is."""
+    subscription = ledger.find("subscription", invoice["_subscription"])
+    moves = subscription is not None and subscription["latest_invoice"] == invoice["id"]
+    return subscription if moves else None
+
+
+def _activate(ledger: Ledger, old: Json) -> Json:
+    """Emits customer.subscription.updated, and customer.subscription.resumed for one that was paused."""
+    now = ledger.change(old, "customer.subscription.updated", status="active")
+    if old["status"] == "paused":
+        ledger.emit("customer.subscription.resumed", now)
+    return now
+
+
+def _unpaid(ledger: Ledger, invoice: Json, *, counts: bool) -> Json:
+    subscription = _moved_by(ledger, invoice)
+    rule = ledger.dunning
+    attempts = invoice["attempt_count"] + counts
+    retries = subscription is not None and subscription["status"] in ("active", "past_due")
+    more = retries and attempts < rule.attempts
+    now = invoices.failed(
+        ledger, invoice, counts=counts, next_attempt=ledger.now + RETRY_AFTER if more else None
+    )
+    if subscription is None or not retries:
+        return now
+    if subscription["status"] == "active":
+        subscription = ledger.change(subscription, "customer.subscription.updated", status="past_due")
+    if not more and rule.then == "canceled":
+        end(ledger, subscription, reason="payment_failed")
+    elif not more:
+        ledger.change(subscription, "customer.subscription.updated", status=rule.then)
+    return now
+
+
+def _named_or_default(ledger: Ledger, invoice: Json, named: str | None) -> Json:
+    customer = ledger.need("customer", invoice["customer"], param="customer")
+    if named is not None:
+        return cards.usable(ledger, named, param="payment_method", customer=customer["id"])
+    subscription = ledger.find("subscription", invoice["_subscription"])
+    method = cards.default_of(ledger, subscription, customer)
+    if method is None:
+        raise no_default()
+    return method
+
+
+def no_default() -> Exception:
+    """Refuse to charge a customer who has no card."""
+    return invalid(
+        "This customer has no attached payment source or default payment method. Please consider adding a "
+        "default payment method.",
+        code="resource_missing",
+    )
+
+
+def _no_method() -> Exception:
+    return invalid(
+        "You cannot confirm this PaymentIntent because it's missing a payment method.",
+        code="payment_intent_unexpected_state",
+    )

@@ -1,0 +1,195 @@
+"""The items of a subscription: each a price and a quantity with a period of its own.
+
+An item lives inside its subscription; the ledger knows which. A changed item is not prorated: what it
+costs shows in the next invoice. Source: Stripe API reference, "Subscription Items".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from deadheat.stripe_sim import catalog
+from deadheat.stripe_sim.api_error import invalid, missing, no_such
+from deadheat.stripe_sim.clock import later
+from deadheat.stripe_sim.collection import ENDED
+from deadheat.stripe_sim.params import accepted, boolean, integer, listed, merged, metadata, record, text
+from deadheat.stripe_sim.present import listed as list_object
+from deadheat.stripe_sim.present import present
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.shelf import Json
+    from deadheat.stripe_sim.wire import Call
+
+_PRICED = {
+    "metadata": metadata,
+    "price": text(unset=False),
+    "price_data": catalog.PRICE_DATA,
+    "quantity": integer(0),
+    **accepted("billing_thresholds", "discounts", "tax_rates"),
+}
+ITEMS = listed(record({**_PRICED, "id": text(unset=False), "deleted": boolean, **accepted("clear_usage")}))
+UPDATE = {**_PRICED, **accepted("off_session", "payment_behavior", "proration_behavior", "proration_date")}
+CREATE = {**UPDATE, "subscription": text(unset=False)}
+DELETE = accepted("clear_usage", "payment_behavior", "proration_behavior", "proration_date")
+LIST = {"subscription": text(unset=False), **accepted("ending_before", "limit", "starting_after")}
+
+
+def new(
+    ledger: Ledger, subscription_id: str, price: Json, asked: Json, *, period_end: int | None = None
+) -> Json:
+    """Make an item whose first period begins now; ``period_end`` is a trial's, or another item's."""
+    made = {
+        "id": ledger.ids.new("subscription_item"),
+        "object": "subscription_item",
+        "billing_thresholds": None,
+        "created": ledger.now,
+        **period(price, ledger.now),
+        "discounts": [],
+        "metadata": merged({}, asked.get("metadata", {})),
+        "plan": catalog.plan_of(price),
+        "price": price,
+        "quantity": asked.get("quantity", 1),
+        "subscription": subscription_id,
+        "tax_rates": [],
+    }
+    if period_end is not None:
+        made["current_period_end"] = period_end
+    ledger.parents[made["id"]] = subscription_id
+    return made
+
+
+def period(price: Json, begin: int) -> Json:
+    """Give the period of an item that begins at ``begin``."""
+    recurring = price["recurring"]
+    until = later(begin, recurring["interval"], recurring["interval_count"])
+    return {"current_period_start": begin, "current_period_end": until}
+
+
+def listing_around(subscription_id: str, data: Sequence[Json]) -> Json:
+    """Give the list object in which a subscription shows its items."""
+    url = f"/v1/subscription_items?subscription={subscription_id}"
+    return {**list_object(list(data), url), "total_count": len(data)}
+
+
+def begun(items: Json, at: int | None = None) -> Json:
+    """Give the items in their next period, which begins where the last one ends, or ``at`` a time."""
+    data = [
+        {**item, **period(item["price"], item["current_period_end"] if at is None else at)}
+        for item in items["data"]
+    ]
+    return {**items, "data": data}
+
+
+def period_end(subscription: Json) -> int:
+    """Give when the longest period of a subscription ends."""
+    return max(int(item["current_period_end"]) for item in subscription["items"]["data"])
+
+
+def price_of(ledger: Ledger, asked: Json, at: str, subscription: Json | None = None) -> Json | None:
+    """Give the price that an item names or describes, None if neither; ApiError if it is of no use."""
+    if "price" not in asked and "price_data" not in asked:
+        return None
+    price = catalog.check_item(ledger, asked, at) or catalog.price_from(ledger, asked["price_data"])
+    if price["recurring"] is None:
+        raise invalid(
+            "The price specified is set to `type=one_time` but this field only accepts prices with "
+            "`type=recurring`.",
+            param=f"{at}[price]" if at else "price",
+        )
+    if subscription is not None and price["currency"] != subscription["currency"]:
+        raise invalid("The price specified has another currency than the subscription.", param=at or "price")
+    return price
+
+
+def changed(ledger: Ledger, old: Json, asked: list[Json], *, at: str = "items") -> Json:
+    """Give the items after an update: by id changed or removed, without id added."""
+    kept = {item["id"]: item for item in old["items"]["data"]}
+    for n, change in enumerate(asked):
+        here = f"{at}[{n}]" if at else ""
+        price = price_of(ledger, change, here, old)
+        if "id" not in change:
+            if price is None:
+                raise missing(f"{here}[price]" if here else "price")
+            added = new(ledger, old["id"], price, change, period_end=period_end(old))
+            kept[added["id"]] = added
+            continue
+        item = kept.get(change["id"])
+        if item is None:
+            raise no_such("subscription_item", change["id"], param=f"{here}[id]" if here else "id")
+        if change.get("deleted"):
+            del kept[item["id"]]
+            continue
+        kept[item["id"]] = _changed(item, price, change)
+    if not kept:
+        raise invalid("A subscription must have at least one active item.", param=at or None)
+    return listing_around(old["id"], list(kept.values()))
+
+
+def _changed(item: Json, price: Json | None, change: Json) -> Json:
+    now = {**item, "quantity": change.get("quantity", item["quantity"])}
+    if price is not None:
+        now.update(price=price, plan=catalog.plan_of(price))
+    if "metadata" in change:
+        now["metadata"] = merged(item["metadata"], change["metadata"])
+    return now
+
+
+def create(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/subscription_items; emits customer.subscription.updated."""
+    old = _open(ledger.need("subscription", call.args["subscription"], param="subscription"))
+    now = _update(ledger, old, call.args)
+    return now["items"]["data"][-1]  # type: ignore[no-any-return]
+
+
+def retrieve(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/subscription_items/:id."""
+    return _find(_parent(ledger, call.path_id), call.path_id)
+
+
+def update(ledger: Ledger, call: Call) -> Json:
+    """POST /v1/subscription_items/:id; emits customer.subscription.updated."""
+    old = _open(_parent(ledger, call.path_id))
+    return _find(_update(ledger, old, {**call.args, "id": call.path_id}), call.path_id)
+
+
+def delete(ledger: Ledger, call: Call) -> Json:
+    """DELETE /v1/subscription_items/:id, unless it is the last one."""
+    old = _open(_parent(ledger, call.path_id))
+    _update(ledger, old, {"id": call.path_id, "deleted": True})
+    return {"id": call.path_id, "object": "subscription_item", "deleted": True}
+
+
+def listing_of(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/subscription_items of one subscription, all on one page."""
+    subscription = ledger.need("subscription", call.args["subscription"], param="subscription")
+    data = [present(item, call.api_version) for item in subscription["items"]["data"]]
+    return list_object(data, "/v1/subscription_items")
+
+
+def _parent(ledger: Ledger, item_id: str) -> Json:
+    subscription = ledger.find("subscription", ledger.parents.get(item_id, ""))
+    if subscription is None:
+        raise no_such("subscription_item", item_id)
+    _find(subscription, item_id)
+    return subscription
+
+
+def _find(subscription: Json, item_id: str) -> Json:
+    found = next((item for item in subscription["items"]["data"] if item["id"] == item_id), None)
+    if found is None:
+        raise no_such("subscription_item", item_id)
+    return found  # type: ignore[no-any-return]
+
+
+def _open(subscription: Json) -> Json:
+    if subscription["status"] in ENDED:
+        raise invalid(f"You cannot update a subscription that is `{subscription['status']}`.")
+    return subscription
+
+
+def _update(ledger: Ledger, old: Json, asked: Json) -> Json:
+    items = changed(ledger, old, [asked], at="")
+    return ledger.change(old, "customer.subscription.updated", items=items)
