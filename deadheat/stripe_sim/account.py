@@ -11,6 +11,7 @@ Source: Stripe API reference; the section "Stripe, as far as races can tell" of 
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -34,6 +35,7 @@ from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.idempotency import Keys, Stored
 from deadheat.stripe_sim.ledger import Emitted, Ledger
 from deadheat.stripe_sim.locks import Locks
+from deadheat.stripe_sim.outbox import Outbox, api_outbox
 from deadheat.stripe_sim.present import listed, present, present_event
 from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.dunning import Dunning
     from deadheat.stripe_sim.faults import When
     from deadheat.stripe_sim.made import Made
-    from deadheat.stripe_sim.outbox import Endpoint, Outbox
+    from deadheat.stripe_sim.outbox import Endpoint
     from deadheat.stripe_sim.shelf import Json
 
 
@@ -55,6 +57,7 @@ class Account:
         self._keys = Keys()
         self._locks = Locks()
         self._outboxes: WeakValueDictionary[Endpoint, Outbox] = WeakValueDictionary()
+        self._api_outboxes: dict[str, Outbox] = {}
         catalog.seed(self.ledger)
 
     # -- the three steps of a call ----------------------------------------------------------------
@@ -299,6 +302,24 @@ class Account:
         """Let this outbox stand for its endpoint, instead of an earlier one, for as long as it lives."""
         self._outboxes[outbox.endpoint] = outbox
 
+    def outbox(self, endpoint_id: str) -> Outbox:
+        """Give the outbox of an endpoint that was made through the API; KeyError if there is none.
+
+        There is one, for as long as the endpoint is there.
+        """
+        kept = self.ledger.find("webhook_endpoint", endpoint_id)
+        if kept is None or kept.get("deleted"):
+            raise KeyError(endpoint_id)
+        known = self._api_outboxes.get(endpoint_id)
+        if known is None:
+            known = self._api_outboxes[endpoint_id] = api_outbox(self, kept)
+        known.endpoint = replace(known.endpoint, url=kept["url"])
+        return known
+
+    def outboxes(self) -> list[Outbox]:
+        """Give the outboxes of all endpoints that were made through the API, in order of creation."""
+        return [self.outbox(e["id"]) for e in self.ledger.of("webhook_endpoint") if not e.get("deleted")]
+
     # -- inside -------------------------------------------------------------------------------------
 
     def _subscription(self, subscription_id: str, done: str, *, but: tuple[str, ...]) -> Json:
@@ -368,6 +389,8 @@ class Account:
         call.holds_key = False
 
     def _event(self, event: Emitted, version: str) -> Json:
+        if event.endpoints:
+            self.outboxes()  # each of them counts, whether or not somebody has asked for it yet
         pending = sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes.values())
         return present_event(event, version=version, pending=pending)
 

@@ -30,6 +30,8 @@ _PREFIXES = {
     "customer_balance_transaction": ("cbtxn_1", 23),
     "billing_portal.configuration": ("bpc_1", 23),
     "billing_portal.session": ("bps_1", 23),
+    "webhook_endpoint": ("we_1", 23),
+    "webhook_secret": ("whsec_", 32),
     "request": ("req_", 14),
 }
 

@@ -18,6 +18,7 @@ from deadheat.stripe_sim.ids import Ids
 from deadheat.stripe_sim.packed import Packing
 from deadheat.stripe_sim.search import LAG
 from deadheat.stripe_sim.shelf import Json, Shelf
+from deadheat.stripe_sim.webhook_endpoints import subscribed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ KINDS = (
     "payment_intent",
     "charge",
     "refund",
+    "webhook_endpoint",
     "payment_method",
     "customer_balance_transaction",
     "billing_portal.configuration",
@@ -43,7 +45,10 @@ KINDS = (
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Emitted:
-    """An event: what changed, as it was before and after, and the request that did it (None: Stripe)."""
+    """An event: what changed, as it was before and after, and the request that did it (None: Stripe).
+
+    ``endpoints`` are the ids of those made through the API that it goes to.
+    """
 
     id: str
     type: str
@@ -54,6 +59,7 @@ class Emitted:
     request_id: str | None
     key: str | None
     place: int
+    endpoints: tuple[str, ...]
 
     @property
     def now(self) -> Json:
@@ -166,6 +172,7 @@ class Ledger:
             request_id=request_id,
             key=key,
             place=len(self.events),
+            endpoints=subscribed(self.shelves["webhook_endpoint"], event_type),
         )
         self.events.append(event)
         self._events[event.id] = event

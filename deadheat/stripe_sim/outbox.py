@@ -4,21 +4,23 @@ An outbox sees every event that is emitted from its making on and that its endpo
 what may be attempted and makes the attempts, each with a fresh signature; carrying them is somebody
 else's work. The rules: the first attempt at any time and in any order; a *retry* only after an
 attempt that was seen to fail (anything but a 2xx, or no answer), and none after the first 2xx that
-was seen; a *duplicate* at any time, whose answer changes nothing.
+was seen; a *duplicate* at any time, whose answer changes nothing. An endpoint that was made through
+the API (`api_outbox`) gets what was emitted while it was enabled, and nothing while it is not.
 
 Source: Stripe docs, "Receive Stripe events in your webhook endpoint": "Retries", "Event ordering",
-"Handle duplicate events", "Verify webhook signatures".
+"Handle duplicate events", "Verify webhook signatures", "Roll endpoint secrets".
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
 from deadheat.errors import ActRefused
 from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.clock import DAY
 from deadheat.stripe_sim.event_log import matches
 from deadheat.stripe_sim.signature import sign
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deadheat.stripe_sim.account import Account
+    from deadheat.stripe_sim.ledger import Emitted
+    from deadheat.stripe_sim.shelf import Json
 
 Forgery = Literal["unsigned", "badly-signed", "stale"]
 STALE_BY = 3600
@@ -34,12 +38,19 @@ STALE_BY = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A webhook endpoint. Empty ``types`` means every type; ``invoice.*`` is understood."""
+    """A webhook endpoint. Empty ``types`` means every type; ``invoice.*`` is understood.
+
+    ``old_secret`` signs too until the run's clock comes to ``old_secret_until``. ``id`` is that of an
+    endpoint that was made through the API, whose types are the API's to say.
+    """
 
     url: str
     secret: str
     types: tuple[str, ...] = ()
     api_version: str | None = None
+    id: str | None = None
+    old_secret: str | None = None
+    old_secret_until: int = 0
 
     def wants(self, event_type: str) -> bool:
         """Say whether events of this type go to the endpoint."""
@@ -109,7 +120,7 @@ class Outbox:
 
     def may_attempt(self, event_id: str) -> bool:
         """Say whether Stripe could make a first attempt or a retry now."""
-        return self._delivery(event_id).state in (_State.FRESH, _State.FAILED)
+        return self._delivery(event_id).state in (_State.FRESH, _State.FAILED) and self._is_enabled()
 
     def type_of(self, event_id: str) -> str:
         """Give the type of an event; ActRefused for one that is not this endpoint's."""
@@ -120,7 +131,21 @@ class Outbox:
         if not self.endpoint.wants(event_type):
             return False
         self._read()
-        return event_id in self._undelivered
+        return event_id in self._undelivered and self._status() != "deleted"
+
+    def roll(self, secret: str, *, keep_seconds: int = DAY) -> None:
+        """Sign with another secret from now on, and with the present one as well for ``keep_seconds``.
+
+        Those are of the run's clock, and at most a day; 0 ends the present one at once.
+        """
+        if not 0 <= keep_seconds <= DAY:
+            raise ValueError(f"Stripe keeps a secret that is rolled for up to {DAY} s, not {keep_seconds}")
+        self.endpoint = replace(
+            self.endpoint,
+            secret=secret,
+            old_secret=self.endpoint.secret,
+            old_secret_until=self.account.now + keep_seconds,
+        )
 
     def attempt(self, event_id: str, *, now: int) -> Attempt:
         """Make the first attempt or a retry; ``now`` is real time, for the signature.
@@ -129,14 +154,14 @@ class Outbox:
         """
         delivery = self._delivery(event_id)
         if not self.may_attempt(event_id):
-            raise ActRefused(
-                f"Stripe would not attempt {event_id} now: it is {delivery.state.value}. Ask for a duplicate."
-            )
+            why = f"it is {delivery.state.value}. Ask for a duplicate."
+            if not self._is_enabled():
+                why = f"{self.endpoint.url} is {self._status()}."
+            raise ActRefused(f"Stripe would not attempt {event_id} now: {why}")
         delivery.state = _State.IN_FLIGHT
         delivery.attempts += 1
         body = self._body(event_id)
-        signature = sign(body, self.endpoint.secret, now)
-        return self._made(event_id, body, signature, number=delivery.attempts)
+        return self._made(event_id, body, self._signature(body, now), number=delivery.attempts)
 
     def answered(self, attempt: Attempt, status: int | None) -> None:
         """Say how an attempt was answered as Stripe saw it: a status, or None for no answer."""
@@ -154,16 +179,15 @@ class Outbox:
     def duplicate(self, event_id: str, *, now: int) -> Attempt:
         """Make a delivery beside the true ones: Stripe delivers at least once."""
         body = self._body(event_id)
-        return self._made(event_id, body, sign(body, self.endpoint.secret, now), duplicate=True)
+        return self._made(event_id, body, self._signature(body, now), duplicate=True)
 
     def forge(self, event_id: str, kind: Forgery, *, now: int) -> Attempt:
         """Make a delivery that Stripe did not: unsigned, signed with another secret, or stale."""
         body = self._body(event_id)
-        secret = self.endpoint.secret
         signature = {
             "unsigned": None,
-            "badly-signed": sign(body, f"{secret}-of-somebody-else", now),
-            "stale": sign(body, secret, now - STALE_BY),
+            "badly-signed": sign(body, now, f"{self.endpoint.secret}-of-somebody-else"),
+            "stale": self._signature(body, now - STALE_BY),
         }[kind]
         return self._made(event_id, body, signature, forged=kind)
 
@@ -175,10 +199,30 @@ class Outbox:
             if kind != "event":
                 continue
             event = self.account.ledger.event(event_id)
-            if event is not None and self.endpoint.wants(event.type):
+            if event is not None and self._goes_here(event):
                 self._deliveries[event_id] = _Delivery(event.type, at)
                 self._undelivered[event_id] = None
         self._read_to = len(made)
+
+    def _goes_here(self, event: Emitted) -> bool:
+        if self.endpoint.id is not None:
+            return self.endpoint.id in event.endpoints
+        return self.endpoint.wants(event.type)
+
+    def _is_enabled(self) -> bool:
+        return self._status() == "enabled"
+
+    def _status(self) -> str:
+        if self.endpoint.id is None:
+            return "enabled"
+        kept = self.account.ledger.find("webhook_endpoint", self.endpoint.id)
+        return "deleted" if kept is None or kept.get("deleted") else str(kept["status"])
+
+    def _signature(self, body: bytes, now: int) -> str:
+        endpoint = self.endpoint
+        if endpoint.old_secret is None or self.account.now >= endpoint.old_secret_until:
+            return sign(body, now, endpoint.secret)
+        return sign(body, now, endpoint.secret, endpoint.old_secret)
 
     def _delivery(self, event_id: str) -> _Delivery:
         self._read()
@@ -219,3 +263,11 @@ class Outbox:
             duplicate=duplicate,
             forged=forged,
         )
+
+
+def api_outbox(account: Account, kept: Json) -> Outbox:
+    """Give an outbox of an endpoint that was made through the API, from its creation on."""
+    endpoint = Endpoint(
+        url=kept["url"], secret=kept["_secret"], api_version=kept["api_version"], id=kept["id"]
+    )
+    return Outbox(account, endpoint, since=kept["_since"])

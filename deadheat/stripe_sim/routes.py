@@ -23,6 +23,7 @@ from deadheat.stripe_sim import (
     search,
     sessions,
     subscriptions,
+    webhook_endpoints,
 )
 from deadheat.stripe_sim.params import Check, listed, record, text
 
@@ -216,6 +217,27 @@ ROUTES: tuple[Route, ...] = (
         "billing_portal.configuration",
         billing_portal.UPDATE,
     ),
+    _route(
+        "POST /v1/webhook_endpoints",
+        webhook_endpoints.create,
+        "webhook_endpoint",
+        webhook_endpoints.CREATE,
+        ("enabled_events", "url"),
+    ),
+    _route(
+        "GET /v1/webhook_endpoints",
+        webhook_endpoints.listing_of,
+        "list of webhook_endpoint",
+        webhook_endpoints.LIST,
+    ),
+    _route("GET /v1/webhook_endpoints/:id", webhook_endpoints.retrieve, "webhook_endpoint"),
+    _route(
+        "POST /v1/webhook_endpoints/:id",
+        webhook_endpoints.update,
+        "webhook_endpoint",
+        webhook_endpoints.UPDATE,
+    ),
+    _route("DELETE /v1/webhook_endpoints/:id", webhook_endpoints.delete, "webhook_endpoint"),
     _route("GET /v1/events", _events, "list of event", event_log.LIST),
     _route("GET /v1/events/:id", _event, "event"),
 )

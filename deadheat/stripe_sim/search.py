@@ -1,8 +1,8 @@
 """Search: the query language over customers and subscriptions, and its lag behind everything else.
 
-What was made or changed less than `LAG` seconds ago, by the run's clock, is not found as it is now:
-a new object is missing, and a changed one too. At Stripe the lag is up to a minute and more in an
-outage, which is why "search, then create" makes duplicates. Source: Stripe docs, "Search".
+What was made less than `Ledger.search_lag` seconds ago, by the run's clock, is not found, and what was
+changed since then is found as it was before. At Stripe that takes up to a minute, and more in an outage,
+which is why "search, then create" makes duplicates. Source: Stripe docs, "Search", "Data freshness".
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def _search(ledger: Ledger, call: Call, kind: str) -> Json:
     skip = _skipped(call.args.get("page"))
     shelf = ledger.shelves[kind]
     found: list[Json] = []
-    for kept in shelf.written_until(ledger.now - LAG, _places(shelf, clauses, every)):
-        if kept.get("deleted"):
-            continue
+    for kept in shelf.as_searched(ledger.now - ledger.search_lag, _places(shelf, clauses, every)):
         verdicts = (clause.holds(kept) for clause in clauses)
         if all(verdicts) if every else any(verdicts):
             found.append(kept)

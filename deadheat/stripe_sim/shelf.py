@@ -25,14 +25,18 @@ Index = dict[Term, "int | list[int]"]
 
 
 class _Kept:
-    """One object: its place, its present version, and when that was written."""
+    """One object: its place, its present version, and when that was written.
 
-    __slots__ = ("packed", "place", "written_at")
+    ``searched`` is the version that search finds as long as the present one is too new for it.
+    """
+
+    __slots__ = ("packed", "place", "searched", "written_at")
 
     def __init__(self, place: int, packed: bytes, written_at: int) -> None:
         self.place = place
         self.packed = packed
         self.written_at = written_at
+        self.searched: bytes | None = None
 
 
 class Shelf:
@@ -60,13 +64,20 @@ class Shelf:
         kept = self._kept.get(object_id)
         return None if kept is None else kept.packed
 
-    def put(self, made: Json, packed: bytes, now: int) -> None:
-        """Put a new object, or the next version of one, in its place; ``packed`` is the same as bytes."""
+    def put(self, made: Json, packed: bytes, now: int, *, searched_until: int) -> None:
+        """Put a new object, or the next version of one, in its place; ``packed`` is the same as bytes.
+
+        What was written until ``searched_until`` is found by search.
+        """
         kept = self._kept.get(made["id"])
         if kept is None:
             kept = self._kept[made["id"]] = _Kept(len(self._order), packed, now)
             self._order.append(kept)
         else:
+            if made.get("deleted"):
+                kept.searched = None
+            elif kept.written_at <= searched_until:
+                kept.searched = kept.packed
             kept.packed = packed
             kept.written_at = now
         for field, index in self._indexes.items():
@@ -78,7 +89,9 @@ class Shelf:
         if index is None:
             index = self._indexes[field] = {}
             for kept in self._order:
-                _enter(index, self._packing.unpack(kept.packed).get(field), kept.place)
+                for packed in (kept.packed, kept.searched):
+                    if packed is not None:
+                        _enter(index, self._packing.unpack(packed).get(field), kept.place)
         found = index.get(term, [])
         return [found] if isinstance(found, int) else found
 
@@ -94,12 +107,17 @@ class Shelf:
         begin = bisect_left(places, self._kept[before].place + 1)
         return self._matching(where, (places[n] for n in range(begin, len(places))))
 
-    def written_until(self, latest: int, places: Sequence[int] | None = None) -> Iterator[Json]:
-        """Yield, newest first, what was not written after ``latest``; ``places`` are all, or these."""
+    def as_searched(self, latest: int, places: Sequence[int] | None = None) -> Iterator[Json]:
+        """Yield, newest first, each object as it was by ``latest``; ``places`` are all, or these.
+
+        What was new after that, or is deleted, is left out.
+        """
         for place in reversed(range(len(self._order)) if places is None else places):
             kept = self._order[place]
-            if kept.written_at <= latest:
-                yield self._packing.unpack(kept.packed)
+            packed = kept.packed if kept.written_at <= latest else kept.searched
+            found = None if packed is None else self._packing.unpack(packed)
+            if found is not None and not found.get("deleted"):
+                yield found
 
     def _candidates(self, where: dict[str, Any]) -> Sequence[int]:
         lists = [self.places(f, term_of(v)) for f, v in where.items() if v is not None]

@@ -29,7 +29,7 @@ def test_pages_are_those_of_a_plain_list(
     shelf = Shelf(packing)
     for number, value in writes:
         made = {"id": f"cus_{number}", "email": value}
-        shelf.put(made, packing.pack(made), now=0)
+        shelf.put(made, packing.pack(made), now=0, searched_until=-1)
         plain[made["id"]] = made
     where = {} if email is None else {"email": email}
     newest_first = [o for o in reversed(plain.values()) if email is None or o["email"] == email]
