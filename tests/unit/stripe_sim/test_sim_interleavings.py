@@ -7,7 +7,7 @@ never add up to more than the charge.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from sim_client import begin, new_account, send, subscribed
 
 from deadheat.errors import ActRefused
 from deadheat.stripe_sim import MONTHLY, Account, Call
+from deadheat.stripe_sim.faults import When
 
 KEYS = st.sampled_from([None, "k1", "k2", "k3"])
 EMAILS = st.sampled_from(["ada@example.test", "bob@example.test"])
@@ -24,7 +25,7 @@ EMAILS = st.sampled_from(["ada@example.test", "bob@example.test"])
 @st.composite
 def asked(draw: st.DrawFn) -> tuple[str, str, dict[str, Any], str | None, str | None]:
     """A call: method, path, parameters, key, and a fault."""
-    fault = draw(st.sampled_from([None, None, None, "before", "after", "lost"]))
+    fault = draw(st.sampled_from([*[None] * 7, *get_args(When)]))
     kind = draw(st.sampled_from(["create", "create", "session", "refund", "cancel", "update"]))
     if kind == "create":
         return "POST", "/v1/customers", {"email": draw(EMAILS)}, draw(KEYS), fault
