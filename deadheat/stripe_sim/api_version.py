@@ -3,9 +3,10 @@
 A version is its date, then a release name. What differs here is what races can see: from
 2025-03-31.basil on a subscription of a checkout exists only once it is paid, periods stand on the
 items, and an invoice names its subscription under ``parent``; from 2025-09-30.clover on new
-subscriptions are billed in the flexible mode.
+subscriptions are billed in the flexible mode; from 2026-03-25.dahlia on the ``ui_mode`` of a checkout
+session has other words.
 
-Source: Stripe docs, "API changelog", entries 2025-03-31.basil and 2025-09-30.clover.
+Source: Stripe docs, "API changelog", entries 2025-03-31.basil, 2025-09-30.clover, 2026-03-25.dahlia.
 """
 
 from __future__ import annotations
@@ -32,3 +33,10 @@ def since_basil(version: str) -> bool:
 def since_clover(version: str) -> bool:
     """Say whether the version is 2025-09-30.clover or later."""
     return version[:10] >= "2025-09-30"
+
+
+def ui_modes(version: str) -> dict[str, str]:
+    """Give the words of ``ui_mode`` in a version, each for the word of `API_VERSION`."""
+    if version[:10] >= "2026-03-25":
+        return {"custom": "elements", "embedded": "embedded_page", "form": "form", "hosted": "hosted_page"}
+    return {"custom": "custom", "embedded": "embedded", "hosted": "hosted"}

@@ -86,6 +86,11 @@ _LEADS: dict[str, dict[str, str]] = {
         "payment_method": "payment_method",
     },
     "payment_method": {"customer": "customer"},
+    "credit_note": {
+        "customer": "customer",
+        "customer_balance_transaction": "customer_balance_transaction",
+        "invoice": "invoice",
+    },
     "customer_balance_transaction": {"customer": "customer", "invoice": "invoice"},
     "billing_portal.session": {"configuration": "billing_portal.configuration"},
     "charge": {
@@ -158,7 +163,7 @@ def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> An
     if kept is None or kept.get("deleted"):
         return None
     if (kind, step) == ("checkout.session", "line_items"):
-        return sessions.line_items_of(kept)
+        return sessions.line_items_of(kept, {})
     if (kind, step) == ("invoice", "payments"):
         return invoices.payments_of(kept)
     if (kind, step) == ("invoice", "confirmation_secret"):

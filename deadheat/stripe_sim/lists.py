@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.present import listed, present
 from deadheat.stripe_sim.shelf import page
 
@@ -40,6 +41,23 @@ def list_of(
         **cursors,
     )
     return listed([present(kept, call.api_version) for kept in found], call.request.path, has_more=has_more)
+
+
+def part_of(parts: list[Json], args: Json) -> tuple[list[Json], bool]:
+    """Give a page of the parts of one object, first to last, and whether there is more that way."""
+    limit = args.get("limit", 10)
+    if "ending_before" in args:
+        end = _place(parts, args, "ending_before")
+        return parts[max(0, end - limit) : end], end > limit
+    start = _place(parts, args, "starting_after") + 1 if "starting_after" in args else 0
+    return parts[start : start + limit], len(parts) > start + limit
+
+
+def _place(parts: list[Json], args: Json, cursor: str) -> int:
+    for place, part in enumerate(parts):
+        if part["id"] == args[cursor]:
+            return place
+    raise no_such("item", args[cursor], param=cursor)
 
 
 def in_time(kept: Any, created: int | Mapping[str, int] | None) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim.api_version import since_basil
+from deadheat.stripe_sim.api_version import since_basil, ui_modes
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Emitted
@@ -26,6 +26,8 @@ def present(kept: Json, version: str) -> Json:
         before_basil = _BEFORE_BASIL.get(kept["object"])
         if before_basil is not None:
             before_basil(kept, shown)
+    elif kept["object"] == "checkout.session":
+        shown["ui_mode"] = ui_modes(version).get(kept["ui_mode"], kept["ui_mode"])
     return shown
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from deadheat.errors import ActRefused
 from deadheat.stripe_sim import billing, cards, catalog, customers, payments
 from deadheat.stripe_sim.api_error import invalid, missing
-from deadheat.stripe_sim.api_version import since_basil
+from deadheat.stripe_sim.api_version import since_basil, ui_modes
 from deadheat.stripe_sim.clock import DAY
-from deadheat.stripe_sim.lists import list_of
+from deadheat.stripe_sim.lists import list_of, part_of
 from deadheat.stripe_sim.params import (
     accepted,
     email,
@@ -70,7 +70,7 @@ CREATE = {
     "return_url": text(),
     "subscription_data": _SUBSCRIPTION_DATA,
     "success_url": text(),
-    "ui_mode": one_of("custom", "embedded", "hosted"),
+    "ui_mode": text(unset=False),
     **accepted("adaptive_pricing", "after_expiration", "allow_promotion_codes", "automatic_tax"),
     **accepted("billing_address_collection", "branding_settings", "consent_collection", "currency"),
     **accepted(
@@ -91,18 +91,23 @@ LIST = listing(
     subscription=text(unset=False),
     **accepted("customer_details", "payment_link"),
 )
-LINE_ITEMS = {"limit": integer(1, 100), **accepted("starting_after", "ending_before")}
+LINE_ITEMS = {
+    "limit": integer(1, 100),
+    "starting_after": text(unset=False),
+    "ending_before": text(unset=False),
+}
 
 
 def create(ledger: Ledger, call: Call) -> Json:
     """POST /v1/checkout/sessions."""
     args = call.args
-    customer = _check(ledger, args)
+    ui_mode = _ui_mode(args.get("ui_mode"), call.api_version)
+    hosted = ui_mode == "hosted"
+    customer = _check(ledger, args, hosted=hosted)
     lines = [_line(ledger, item) for item in args["line_items"]]
     total = sum(line["amount_total"] for line in lines)
     trial = any(name in args.get("subscription_data", {}) for name in ("trial_end", "trial_period_days"))
     made = ledger.new("checkout.session")
-    hosted = args.get("ui_mode", "hosted") == "hosted"
     made.update(
         after_expiration=None,
         allow_promotion_codes=None,
@@ -146,7 +151,7 @@ def create(ledger: Ledger, call: Call) -> Json:
         subscription=None,
         success_url=args.get("success_url"),
         total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        ui_mode=args.get("ui_mode", "hosted"),
+        ui_mode=ui_mode,
         url=f"https://checkout.stripe.com/c/pay/{made['id']}" if hosted else None,
         wallet_options=None,
         _lines=lines,
@@ -279,21 +284,22 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
 
 def line_items(ledger: Ledger, call: Call) -> Json:
     """GET /v1/checkout/sessions/:id/line_items."""
-    return line_items_of(ledger.need("checkout.session", call.path_id))
+    return line_items_of(ledger.need("checkout.session", call.path_id), call.args)
 
 
-def line_items_of(session: Json) -> Json:
-    """Give the list of a session's line items, which it shows when it is expanded."""
-    return list_object(session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items")
+def line_items_of(session: Json, args: Json) -> Json:
+    """Give a page of a session's line items; the first is what it shows when it is expanded."""
+    found, has_more = part_of(session["_lines"], args)
+    return list_object(found, f"/v1/checkout/sessions/{session['id']}/line_items", has_more=has_more)
 
 
-def _check(ledger: Ledger, args: Json) -> Json | None:
+def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
     if args["mode"] == "setup":
         raise invalid("Deadheat does not model checkout sessions in `setup` mode.", param="mode")
     if not args.get("line_items"):
         raise missing("line_items")
-    if args.get("ui_mode", "hosted") == "hosted" and not args.get("success_url"):
+    if hosted and not args.get("success_url"):
         raise missing("success_url")
     if "customer" in args and args.get("customer_email"):
         raise invalid("You may only specify one of these parameters: customer, customer_email.")
@@ -324,6 +330,12 @@ def _check(ledger: Ledger, args: Json) -> Json | None:
             "mode or use only one-time prices."
         )
     return customer
+
+
+def _ui_mode(asked: str | None, version: str) -> str:
+    """Give the word that the ledger keeps for the word of a version; another version's is refused."""
+    known = {word: kept for kept, word in ui_modes(version).items()}
+    return "hosted" if asked is None else known[one_of(*known)(asked, "ui_mode")]
 
 
 def _line(ledger: Ledger, item: Json) -> Json:

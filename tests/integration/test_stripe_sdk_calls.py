@@ -96,6 +96,30 @@ def test_checkout_sessions(way: str, version: str) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("API versions see their own shapes: words of a session's ui_mode")
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    ("version", "hosted", "embedded", "of_another"),
+    [(API_VERSION, "hosted", "embedded", "hosted_page"), (LATEST, "hosted_page", "embedded_page", "hosted")],
+)
+def test_ui_modes(way: str, version: str, hosted: str, embedded: str, of_another: str) -> None:
+    async def story() -> None:
+        async with staged(way, version=version) as (_, _server, sdk):
+            for asked in ({}, {"ui_mode": hosted}):
+                session = await sdk("checkout.sessions.create", checkout(**asked))
+                assert (session.ui_mode, session.client_secret) == (hosted, None)
+            within = {"mode": "subscription", "line_items": checkout()["line_items"]}
+            within |= {"ui_mode": embedded, "return_url": "https://app.test/done"}
+            session = await sdk("checkout.sessions.create", within)
+            assert (session.ui_mode, session.url) == (embedded, None)
+            assert session.client_secret.startswith(session.id)
+            with pytest.raises(stripe.InvalidRequestError) as refused:
+                await sdk("checkout.sessions.create", checkout(ui_mode=of_another))
+            assert refused.value.param == "ui_mode"
+
+    asyncio.run(story())
+
+
 @BOTH_WAYS
 @VERSIONS
 def test_subscriptions(way: str, version: str) -> None:

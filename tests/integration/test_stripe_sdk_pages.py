@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+import stripe
 from sdk_ways import BOTH_WAYS, Sdk, staged
-from stripe_stage import SDK_WARNING
+from stripe_stage import SDK_WARNING, checkout
 
 from deadheat.stripe_sim.search import LAG
 
@@ -95,5 +96,29 @@ def test_events(way: str) -> None:
             first = (await sdk("events.list", {"limit": 100})).data[-1].id
             page = await sdk("events.list", {"limit": 2, "ending_before": first})
             assert [event.data.object["id"] for event in await sdk.paged(page)] == made[3::-1]
+
+    asyncio.run(story())
+
+
+@BOTH_WAYS
+def test_line_items(way: str) -> None:
+    """The parts of one object page as lists do, first to last."""
+
+    async def story() -> None:
+        async with staged(way) as (_, _server, sdk):
+            made = {"currency": "eur", "product_data": {"name": "Mug"}}
+            items = [{"price_data": {**made, "unit_amount": n}, "quantity": 1} for n in range(1, 13)]
+            asked = {"expand": ["line_items"], "mode": "payment", "line_items": items}
+            session = await sdk("checkout.sessions.create", checkout(**asked))
+            assert (len(session.line_items.data), session.line_items.has_more) == (10, True)
+            page = await sdk("checkout.sessions.line_items.list", session.id, {"limit": 5})
+            found = await sdk.paged(page)
+            assert [one.amount_total for one in found] == list(range(1, 13))
+            before = {"limit": 2, "ending_before": found[3].id}
+            page = await sdk("checkout.sessions.line_items.list", session.id, before)
+            assert ([one.amount_total for one in page.data], page.has_more) == ([2, 3], True)
+            with pytest.raises(stripe.InvalidRequestError) as refused:
+                await sdk("checkout.sessions.line_items.list", session.id, {"starting_after": "li_no"})
+            assert refused.value.param == "starting_after"
 
     asyncio.run(story())
