@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from deadheat.stripe_sim.wire import Call
 
-LOCKED_BY_PARAMETER = ("charge", "customer", "invoice", "payment_intent", "subscription")
+LOCKED_BY_PARAMETER = frozenset({"charge", "customer", "invoice", "payment_intent", "subscription"})
 
 
 def objects_of(call: Call) -> tuple[str, ...]:
     """Give the ids of the objects that a call names, those of its path first."""
-    if not call.params:
-        return call.path_ids
-    named = (call.params.get(name) for name in LOCKED_BY_PARAMETER)
-    return (*call.path_ids, *(value for value in named if isinstance(value, str) and value))
+    named = [v for name, v in call.params.items() if name in LOCKED_BY_PARAMETER and isinstance(v, str)]
+    return (*call.path_ids, *named) if named else call.path_ids
 
 
 class Locks:
@@ -35,7 +33,8 @@ class Locks:
     def take(self, call: Call) -> None:
         """Lock what a call is going to write; nothing where it only reads."""
         if call.request.method != "GET":
-            for object_id in objects_of(call):
+            call.locks = objects_of(call)
+            for object_id in call.locks:
                 self._holders.setdefault(object_id, []).append(call)
 
     def conflict(self, call: Call) -> bool:
@@ -48,11 +47,9 @@ class Locks:
 
     def release(self, call: Call) -> None:
         """Unlock whatever a call has locked."""
-        if call.request.method == "GET":
-            return
-        for object_id in objects_of(call):
-            holders = self._holders.get(object_id, [])
-            if call in holders:
-                holders.remove(call)
+        for object_id in call.locks:
+            holders = self._holders[object_id]
+            holders.remove(call)
             if not holders:
-                self._holders.pop(object_id, None)
+                del self._holders[object_id]
+        call.locks = ()

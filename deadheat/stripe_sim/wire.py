@@ -70,6 +70,7 @@ class Call:
     borrowed: ApiResponse | None = None
     fault: FaultRule | None = None
     holds_key: bool = False
+    locks: tuple[str, ...] = ()
 
     @property
     def path_id(self) -> str:
