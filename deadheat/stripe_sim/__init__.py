@@ -4,6 +4,7 @@ from deadheat.stripe_sim.account import Account
 from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.catalog import MONTHLY, PRODUCT, YEARLY
+from deadheat.stripe_sim.dunning import Dunning
 from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.made import Made
 from deadheat.stripe_sim.outbox import Attempt, Endpoint, Forgery, Outbox
@@ -21,6 +22,7 @@ __all__ = [
     "ApiResponse",
     "Attempt",
     "Call",
+    "Dunning",
     "Endpoint",
     "FaultRule",
     "Faults",
