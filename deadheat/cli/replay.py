@@ -111,8 +111,8 @@ def _check_control(explorer: Explorer, recorded: Recorded, tell: Callable[[str],
     (deployment,) = explorer.deployments
     if deployment.proxy is None:
         raise SettingsError(
-            "a schedule cannot be replayed here: the target's database is out of sight. "
-            "[target] env must give it {postgres.url}."
+            f"a schedule cannot be replayed here ({deployment.reach}): nothing orders the target's statements. "
+            "Let Deadheat start it, or name --postgres DSN, --postgres-port and --stripe-port."
         )
     if recorded.schedule.yields and deployment.parking is None:
         tell("note: the schedule has yield points, and this database is not Deadheat's: it goes without")

@@ -7,6 +7,7 @@ import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from deadheat.engine.levels import WHOLE
 from deadheat.errors import ProgramError, SettingsError, UnknownScenario, closest
 from deadheat.program import ACTS, Do, Scenario, World
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from deadheat.engine.levels import Reach
+    from deadheat.program import Program
     from deadheat.settings import TargetSettings
 
 
@@ -45,10 +48,28 @@ def select(found: dict[str, Scenario], names: Sequence[str]) -> list[Scenario]:
     return list(chosen.values())
 
 
-def lacking(made: Scenario, target: TargetSettings) -> tuple[str, ...]:
-    """Give the operations that a scenario needs and a target does not offer."""
+def lacking(made: Scenario, target: TargetSettings, reach: Reach = WHOLE) -> tuple[str, ...]:
+    """Give the operations that a scenario needs and a target does not offer.
+
+    What it needs at Stripe is there unless that wire is out of ``reach``; then it is named with the level.
+    """
     offered = {*ACTS, *target.operations}
-    return tuple(need for need in made.needs if need not in offered)
+    lack = tuple(need for need in made.needs if need not in offered)
+    if lack or reach.stripe:
+        return lack
+    return tuple(f"{name} (at level {reach.level})" for name in reach.lacks(_built(made), made.races))
+
+
+def _built(made: Scenario) -> Program:
+    """Build a scenario's program; ProgramError when that cannot be."""
+    try:
+        return made(World("rehearsal"))
+    except ProgramError:
+        raise
+    except Exception as error:
+        raise ProgramError(
+            f"scenario {made.name} cannot be built: {type(error).__name__}: {error}"
+        ) from error
 
 
 def rehearse(made: Scenario, target: TargetSettings) -> None:
@@ -57,14 +78,7 @@ def rehearse(made: Scenario, target: TargetSettings) -> None:
     ProgramError when it cannot be built, or does an operation that the target does not offer although
     the scenario does not say that it needs it.
     """
-    try:
-        program = made(World("rehearsal"))
-    except ProgramError:
-        raise
-    except Exception as error:
-        raise ProgramError(
-            f"scenario {made.name} cannot be built: {type(error).__name__}: {error}"
-        ) from error
+    program = _built(made)
     for operation in program.operations():
         if isinstance(operation, Do) and operation.operation not in target.operations:
             raise ProgramError(

@@ -179,7 +179,7 @@ INVARIANTS = (
         "Stripe customer that exists; a sign-up that could not gave no session, and works once "
         "Stripe does; a deleted account left nothing live at Stripe",
         check=setup_complete,
-        needs=("customers",),
+        needs=("customers", "stripe"),
     ),
     Invariant(
         id="answers-agree",

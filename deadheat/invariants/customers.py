@@ -143,7 +143,7 @@ INVARIANTS = (
         id="one-customer-per-user",
         holds_when="Stripe holds at most one live customer for each user, and the database points at it",
         check=one_customer,
-        needs=("customers",),
+        needs=("customers", "stripe"),
     ),
     Invariant(
         id="one-profile-per-user",
@@ -155,7 +155,7 @@ INVARIANTS = (
         id="no-orphan-customer",
         holds_when="every Stripe customer made in the run is known to the database once settled",
         check=no_orphan,
-        needs=("customers",),
+        needs=("customers", "stripe"),
     ),
     Invariant(
         id="customer-ids-agree",

@@ -173,7 +173,7 @@ INVARIANTS = (
         holds_when="each Stripe subscription with an event answered 2xx has its row, and no event of the "
         "run is still refused after settling",
         check=no_lost_event,
-        needs=("subscriptions", "webhook"),
+        needs=("subscriptions", "webhook", "stripe"),
     ),
     Invariant(
         id="applied-once",

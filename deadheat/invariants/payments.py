@@ -132,5 +132,6 @@ INVARIANTS = (
         holds_when="no user has two paid, unrefunded first invoices for one price in a run that asked for "
         "one",
         check=charged_once,
+        needs=("stripe",),
     ),
 )

@@ -172,7 +172,7 @@ INVARIANTS = (
         id="one-live-subscription",
         holds_when="at most one live subscription per user or per price, in Stripe and in the database",
         check=one_live,
-        needs=("subscriptions",),
+        needs=("subscriptions", "stripe"),
         policies=("per-user", "per-price"),
     ),
     Invariant(
@@ -180,13 +180,13 @@ INVARIANTS = (
         holds_when="every live or paid subscription in Stripe has a local row, and its user a profile naming "
         "the same customer",
         check=paid_is_known,
-        needs=("customers", "subscriptions", "webhook"),
+        needs=("customers", "subscriptions", "webhook", "stripe"),
     ),
     Invariant(
         id="subscription-matches-stripe",
         holds_when="after settling each local status is Stripe's",
         check=matches_stripe,
-        needs=("subscriptions", "webhook"),
+        needs=("subscriptions", "webhook", "stripe"),
     ),
     Invariant(
         id="one-row-per-subscription",
