@@ -112,6 +112,8 @@ class Deliveries:
     event get lost on their way back: Stripe saw none, so a retry follows. ``forged`` sends
     deliveries that must be refused instead of true ones. ``every_type``: in this run the endpoint
     is subscribed to every type of event, so that types come that the target never asked for.
+    ``doubled``: in this run Stripe makes two events of each change, with ids of their own, as it does
+    at times.
     """
 
     order: Order = "emitted"
@@ -119,6 +121,7 @@ class Deliveries:
     lost: int = 0
     forged: Forgery | None = None
     every_type: bool = False
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,9 +268,17 @@ class World:
         lost: int = 0,
         forged: Forgery | None = None,
         every_type: bool = False,
+        doubled: bool = False,
     ) -> Deliveries:
         """Deliver the events as they come, in ``order``, each ``duplicates`` times more."""
-        return Deliveries(order=order, duplicates=duplicates, lost=lost, forged=forged, every_type=every_type)
+        return Deliveries(
+            order=order,
+            duplicates=duplicates,
+            lost=lost,
+            forged=forged,
+            every_type=every_type,
+            doubled=doubled,
+        )
 
     def at_stripe(self, thing: Thing) -> AtStripe:
         """Let somebody at the dashboard make a customer, a subscription or a product of nobody here."""

@@ -173,6 +173,7 @@ class Run:
         self.gate = RunGate(self.account, self.cast, recorder, conductor=self.conductor)
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
+        self.account.ledger.doubles_events = any(stream.doubled for stream in self._streams())
         self.courier = Courier(
             deployment.client, deployment.webhook_path, self.outbox, recorder, conductor=self.conductor
         )
@@ -418,9 +419,12 @@ class Run:
 
     def _endpoint(self) -> Endpoint:
         """Give the endpoint, subscribed to every type of event where the program says so."""
-        wide = any(isinstance(o, Deliveries) and o.every_type for o in self.program.operations())
+        wide = any(stream.every_type for stream in self._streams())
         endpoint = self.deployment.endpoint
         return replace(endpoint, types=()) if wide else endpoint
+
+    def _streams(self) -> list[Deliveries]:
+        return [operation for operation in self.program.operations() if isinstance(operation, Deliveries)]
 
     def _asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each user asked for: one, and one more after each cancellation."""

@@ -84,6 +84,7 @@ def test_every_kind_of_operation_comes_back() -> None:
             [ada.pay(), ada.cancel(), ada.refund(), ada.renew()],
             [bob.do("check-out")],
             [world.deliveries(order="reversed", duplicates=2, lost=1, forged="stale", every_type=True)],
+            [world.deliveries(doubled=True)],
             [world.at_stripe("customer"), world.at_stripe("subscription")],
         ],
     )

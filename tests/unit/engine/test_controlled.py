@@ -241,3 +241,21 @@ def test_a_fault_strikes_under_control(when: str, wait_ms: int | None, customers
     assert ran.settled is not None, ran.reason
     assert len(ran.history.of(Plane.FAULT)) == 1
     assert customers(ran) == customers_made
+
+
+@pytest.mark.fidelity("Two events for one change")
+@pytest.mark.parametrize("doubled", [False, True])
+def test_a_change_can_be_told_by_two_events_in_a_race(doubled: bool) -> None:
+    shop = Shop()
+
+    def build(number: int) -> Program:
+        world = World(f"r{number}")
+        return Program(race=[[world.user().do("sign-up")], [world.deliveries(doubled=doubled)]])
+
+    (ran,) = asyncio.run(runs(build, "random-walk", 1, shop))
+    assert ran.settled is not None, ran.reason
+    raced = [d for d in ran.settled.deliveries if d.phase == "race"]
+    assert [d.event_type for d in raced] == ["customer.created"] * (2 if doubled else 1)
+    assert len({d.event_id for d in raced}) == len(raced)
+    asyncio.run(shop.play(two_tabs(9), "serial", number=9))
+    assert not shop.account.ledger.doubles_events, "the next run is one of its own"
