@@ -27,6 +27,7 @@ _PREFIXES = {
     "event": ("evt_1", 23),
     "product": ("prod_", 14),
     "price": ("price_1", 23),
+    "credit_note": ("cn_1", 23),
     "customer_balance_transaction": ("cbtxn_1", 23),
     "billing_portal.configuration": ("bpc_1", 23),
     "billing_portal.session": ("bps_1", 23),

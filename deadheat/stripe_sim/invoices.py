@@ -69,6 +69,8 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         },
         metadata={},
         next_payment_attempt=None,
+        post_payment_credit_notes_amount=0,
+        pre_payment_credit_notes_amount=0,
         parent={
             "quote_details": None,
             "subscription_details": {
@@ -212,7 +214,7 @@ def closed(ledger: Ledger, invoice: Json, status: Literal["uncollectible", "void
 
 
 def _undo(ledger: Ledger, invoice: Json) -> None:
-    taken = invoice["amount_due"] - invoice["total"]
+    taken = invoice["amount_due"] + invoice["pre_payment_credit_notes_amount"] - invoice["total"]
     if taken:
         customer = ledger.find("customer", invoice["customer"])
         if customer is not None and not customer.get("deleted"):
@@ -228,6 +230,12 @@ def _undo(ledger: Ledger, invoice: Json) -> None:
         intent = ledger.need("payment_intent", invoice["_payment_intent"])
         if intent["status"] not in ("succeeded", "canceled"):
             payments.canceled(ledger, intent, "void_invoice")
+
+
+def credited(invoice: Json) -> int:
+    """Give what the credit notes of an invoice add up to."""
+    pre, post = (invoice[f"{when}_payment_credit_notes_amount"] for when in ("pre", "post"))
+    return int(pre + post)
 
 
 def payments_of(invoice: Json) -> Json:
@@ -252,7 +260,7 @@ def payments_of(invoice: Json) -> Json:
     }
     return {
         "object": "list",
-        "data": [made] if invoice["_payment"] else [],
+        "data": [made] if invoice["_payment"] and (invoice["amount_paid"] or not paid) else [],
         "has_more": False,
         "url": "/v1/invoice_payments",
     }

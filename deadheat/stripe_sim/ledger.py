@@ -37,6 +37,7 @@ KINDS = (
     "refund",
     "webhook_endpoint",
     "payment_method",
+    "credit_note",
     "customer_balance_transaction",
     "billing_portal.configuration",
     "billing_portal.session",

@@ -14,6 +14,7 @@ from deadheat.stripe_sim import (
     cards,
     catalog,
     collection,
+    credit_notes,
     credits,
     customers,
     event_log,
@@ -186,6 +187,9 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/refunds", payments.create_refund, "refund", payments.REFUND),
     _route("GET /v1/refunds", payments.list_refunds, "list of refund", payments.LIST_REFUNDS),
     _route("GET /v1/refunds/:id", payments.retrieve_refund, "refund"),
+    _route("POST /v1/credit_notes", credit_notes.create, "credit_note", credit_notes.CREATE, ("invoice",)),
+    _route("GET /v1/credit_notes", credit_notes.listing_of, "list of credit_note", credit_notes.LIST),
+    _route("GET /v1/credit_notes/:id", credit_notes.retrieve, "credit_note"),
     _route(
         "POST /v1/billing_portal/sessions",
         billing_portal.create_session,
