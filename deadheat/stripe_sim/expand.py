@@ -109,12 +109,14 @@ _LEADS: dict[str, dict[str, str]] = {
 
 
 def check(paths: Sequence[str], gives: str) -> None:
-    """Refuse paths that lead nowhere from a result of type ``gives``, or too deep."""
+    """Refuse paths that lead nowhere from a result of type ``gives``, or too deep: ``data`` is a level."""
     for path in paths:
         steps = path.split(".")
-        if len(steps) > DEPTH_MAX + gives.startswith("list of "):
+        if len(steps) > DEPTH_MAX:
             raise invalid(
-                f"You cannot expand more than {DEPTH_MAX} levels of a property ({path}).", param="expand"
+                f"You cannot expand more than {DEPTH_MAX} levels of a property. Property: {path}",
+                param="expand",
+                code="property_expansion_max_depth",
             )
         here = gives
         for step in steps:
