@@ -1,8 +1,10 @@
-"""Forwarding: brings a Stripe account's events to one local address as they are emitted.
+"""Forwarding: brings a Stripe account's events to webhook endpoints on this machine as they are emitted.
 
 For people at work and not for races: no strategy, no run. Each event is brought by a task of its own,
 so that one that is refused keeps nobody waiting; a refused one comes again after each pause of
 `RETRY_SECONDS`, freshly signed, and is then given up. What Stripe could do is the `Outbox`'s to say.
+Endpoints are the one that was asked for, and those that the application makes through the API; one that
+is not on this machine is told and left alone.
 
 An event is sent again by hand beside all that: it changes nothing about the retries that are due, as
 at Stripe, unless there are none any more; then a success ends the wait for it.
@@ -21,11 +23,14 @@ from typing import TYPE_CHECKING
 import httpx
 
 from deadheat.engine.caller import http_client
+from deadheat.engine.events import Notice
+from deadheat.errors import ActRefused, Refused
+from deadheat.safety import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from deadheat.stripe_sim import Attempt, Outbox
+    from deadheat.stripe_sim import Account, Attempt, Outbox
 
 RETRY_SECONDS = (1.0, 3.0, 10.0)
 
@@ -63,54 +68,80 @@ class Answered:
 
 @dataclass(slots=True, kw_only=True)
 class Forwarder:
-    """Brings the events of ``outbox`` to its endpoint; set ``news`` when there may be new ones."""
+    """Brings the events of an account; set ``news`` when there may be new ones or a new endpoint.
 
-    outbox: Outbox
-    tell: Callable[[Sent | Answered], None]
+    ``own`` is the outbox of the endpoint that was asked for, None where none was.
+    """
+
+    account: Account
+    own: Outbox | None
+    tell: Callable[[Sent | Answered | Notice], None]
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    _first: dict[str, Answered] = field(default_factory=dict)
-    _answer: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _over: set[str] = field(default_factory=set)
+    _begun: dict[Outbox, int] = field(default_factory=dict)
+    _first: dict[tuple[Outbox, str], Answered] = field(default_factory=dict)
+    _over: set[tuple[Outbox, str]] = field(default_factory=set)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _left_alone: set[str] = field(default_factory=set)
 
     async def forward(self) -> None:
         """Bring events until cancelled."""
-        begun = 0
-        async with http_client(self.outbox.endpoint.url) as client, asyncio.TaskGroup() as group:
+        async with http_client("") as client, asyncio.TaskGroup() as group:
             while True:
                 self.news.clear()
-                emitted = self.outbox.emitted()
-                for event_id in emitted[begun:]:
-                    group.create_task(self._bring(client, event_id))
-                begun = len(emitted)
+                for outbox in self.outboxes():
+                    emitted = outbox.emitted()
+                    for event_id in emitted[self._begun.get(outbox, 0) :]:
+                        group.create_task(self._bring(client, outbox, event_id))
+                    self._begun[outbox] = len(emitted)
                 await self.news.wait()
 
+    def outboxes(self) -> list[Outbox]:
+        """Give the outboxes of all endpoints on this machine."""
+        own = [] if self.own is None else [self.own]
+        return own + [outbox for outbox in self.account.outboxes() if self._is_here(outbox.endpoint.url)]
+
     async def first_answers(self, event_ids: Sequence[str]) -> list[Answered]:
-        """Wait until each of these events was answered once, or its attempt has failed; gives those."""
-        async with self._answer:
-            await self._answer.wait_for(lambda: all(event_id in self._first for event_id in event_ids))
-        return [self._first[event_id] for event_id in event_ids]
+        """Wait until these events were answered once by every endpoint that they go to; gives those."""
+        goes = [(outbox, set(outbox.emitted())) for outbox in self.outboxes()]
+        wanted = [(outbox, event) for event in event_ids for outbox, emitted in goes if event in emitted]
+        async with self._changed:
+            await self._changed.wait_for(lambda: all(w in self._first or w in self._over for w in wanted))
+        return [self._first[pair] for pair in wanted if pair in self._first]
 
-    async def resend(self, event_id: str) -> Answered:
-        """Send an event once more, whatever became of it; ActRefused for one that does not go here."""
-        given_up = event_id in self._over and self.outbox.may_attempt(event_id)
-        make = self.outbox.attempt if given_up else self.outbox.duplicate
-        async with http_client(self.outbox.endpoint.url) as client:
-            return await self._send(client, make(event_id, now=int(time.time())), None)
+    async def resend(self, event_id: str) -> list[Answered]:
+        """Send an event once more, whatever became of it; ActRefused for one that goes nowhere."""
+        outboxes = [outbox for outbox in self.outboxes() if event_id in outbox.emitted()]
+        if not outboxes:
+            raise ActRefused(f"There is no event {event_id} that goes to an endpoint.")
+        async with http_client("") as client:
+            return [await self._send_again(client, outbox, event_id) for outbox in outboxes]
 
-    async def _bring(self, client: httpx.AsyncClient, event_id: str) -> None:
+    async def _send_again(self, client: httpx.AsyncClient, outbox: Outbox, event_id: str) -> Answered:
+        given_up = (outbox, event_id) in self._over and outbox.may_attempt(event_id)
+        make = outbox.attempt if given_up else outbox.duplicate
+        return await self._send(client, outbox, make(event_id, now=int(time.time())), None)
+
+    async def _bring(self, client: httpx.AsyncClient, outbox: Outbox, event_id: str) -> None:
         for retry_s in (*self.retry_seconds, None):
-            answered = await self._send(client, self.outbox.attempt(event_id, now=int(time.time())), retry_s)
-            async with self._answer:
-                self._first.setdefault(event_id, answered)
-                self._answer.notify_all()
+            if not outbox.may_attempt(event_id):  # its endpoint was disabled or deleted meanwhile
+                break
+            attempt = outbox.attempt(event_id, now=int(time.time()))
+            answered = await self._send(client, outbox, attempt, retry_s)
+            async with self._changed:
+                self._first.setdefault((outbox, event_id), answered)
+                self._changed.notify_all()
             if answered.retry_s is None:
                 break
             await asyncio.sleep(answered.retry_s)
-        self._over.add(event_id)
+        async with self._changed:
+            self._over.add((outbox, event_id))
+            self._changed.notify_all()
 
-    async def _send(self, client: httpx.AsyncClient, attempt: Attempt, retry_s: float | None) -> Answered:
-        url = self.outbox.endpoint.url
+    async def _send(
+        self, client: httpx.AsyncClient, outbox: Outbox, attempt: Attempt, retry_s: float | None
+    ) -> Answered:
+        url = outbox.endpoint.url
         sent = Sent(event_type=attempt.event_type, event_id=attempt.event_id, attempt=attempt.number)
         self.tell(sent)
         began = time.perf_counter()
@@ -118,7 +149,7 @@ class Forwarder:
         try:
             response = await client.request("POST", url, headers=dict(attempt.headers), content=attempt.body)
             status = response.status_code
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             problem = str(error) or type(error).__name__
         taken = status is not None and 200 <= status <= 299
         answered = Answered(
@@ -131,6 +162,16 @@ class Forwarder:
             elapsed_ms=(time.perf_counter() - began) * 1000,
             retry_s=None if taken else retry_s,
         )
-        self.outbox.answered(attempt, status)
+        outbox.answered(attempt, status)
         self.tell(answered)
         return answered
+
+    def _is_here(self, url: str) -> bool:
+        try:
+            check_url(url, where="The webhook endpoint")
+        except Refused:
+            if url not in self._left_alone:
+                self._left_alone.add(url)
+                self.tell(Notice(text=f"Nothing is brought to {url}: it is not on this machine."))
+            return False
+        return True

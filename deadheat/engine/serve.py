@@ -80,8 +80,7 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
     key, secret = f"sk_test_{secrets.token_hex(12)}", f"whsec_{secrets.token_hex(16)}"
     account = Account(seed=settings.seed, started_at=int(time.time()), secret_key=key)
     webhook = settings.target.webhook
-    news = asyncio.Event()
-    forwarder = None
+    own = None
     if order.forward_to is not None:
         endpoint = Endpoint(
             url=order.forward_to,
@@ -89,7 +88,8 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
             types=order.types,
             api_version=webhook.api_version if webhook else None,
         )
-        forwarder = Forwarder(outbox=Outbox(account, endpoint), tell=tell, news=news)
+        own = Outbox(account, endpoint)
+    forwarder = Forwarder(account=account, own=own, tell=tell)
     async with AsyncExitStack() as stack:
         mock = await stack.enter_async_context(_mock(settings, tell))
         server = ServedStripe(
@@ -97,7 +97,7 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
             desk=Desk(account=account, secret=secret, forwarder=forwarder),
             mock=mock,
             mode=settings.stripe_mock_mode,
-            gate=Bell(news),
+            gate=Bell(forwarder.news),
             port=order.stripe_port,
             notice=lambda text: tell(Notice(text=text)),
         )
@@ -119,9 +119,8 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
             )
         )
         async with asyncio.TaskGroup() as group:
-            group.create_task(_keep_time(account, news))
-            if forwarder is not None:
-                group.create_task(forwarder.forward())
+            group.create_task(_keep_time(account, forwarder.news))
+            group.create_task(forwarder.forward())
 
 
 def check_forward_to(url: str) -> None:

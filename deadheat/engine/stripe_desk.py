@@ -42,11 +42,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """The desk of one account. ``forwarder`` brings its events; None where nobody does."""
+    """The desk of one account, whose events ``forwarder`` brings; ``secret`` is the webhook's."""
 
     account: Account
     secret: str
-    forwarder: Forwarder | None
+    forwarder: Forwarder
 
     async def answer(self, request: ApiRequest) -> ApiResponse | None:
         """Do what is asked; None when the path is not the desk's.
@@ -74,9 +74,7 @@ class Desk:
     async def trigger(self, *, type: str, customer: str | None = None) -> Json:
         """Make an event of a type happen; tells of the object that it is about."""
         mark = self.account.mark()
-        trigger(self.account, type, customer)
-        about = [event["data"]["object"] for event in self._events_since(mark) if event["type"] == type]
-        return self._done(about[-1], mark)
+        return self._done(trigger(self.account, type, customer), mark)
 
     async def pay(self, *, session: str) -> Json:
         """Pay an open checkout session as its customer."""
@@ -95,19 +93,15 @@ class Desk:
 
     async def resend(self, *, event: str) -> Json:
         """Send an event once more; tells how it was answered."""
-        if self.forwarder is None:
+        if not self.forwarder.outboxes():
             raise SettingsError(
                 "Events are not delivered anywhere: start deadheat serve with --forward-to URL."
             )
-        return {"answers": [asdict(await self.forwarder.resend(event))]}
+        return {"answers": [asdict(answered) for answered in await self.forwarder.resend(event)]}
 
     async def answers(self, *, events: list[str]) -> Json:
         """Wait until those of these events that go to the application were answered once."""
-        if self.forwarder is None:
-            return {"answers": []}
-        emitted = set(self.forwarder.outbox.emitted())
-        found = await self.forwarder.first_answers([event for event in events if event in emitted])
-        return {"answers": [asdict(answered) for answered in found]}
+        return {"answers": [asdict(answered) for answered in await self.forwarder.first_answers(events)]}
 
     async def events(self, *, limit: int = 10, type: str | None = None) -> Json:
         """List events, newest first."""
@@ -136,14 +130,13 @@ class Desk:
 
     def _done(self, about: Json, mark: int) -> Json:
         """Tell what was done and what was emitted."""
-        going: set[str] = set()
-        if self.forwarder is not None:
-            going.update(self.forwarder.outbox.emitted_since(mark))
+        outboxes = self.forwarder.outboxes()
+        going = {event_id for outbox in outboxes for event_id in outbox.emitted_since(mark)}
         events = [
             {"id": event["id"], "type": event["type"], "goes_out": event["id"] in going}
             for event in self._events_since(mark)
         ]
-        return {"object": about, "events": events, "is_forwarding": self.forwarder is not None}
+        return {"object": about, "events": events, "is_forwarding": bool(outboxes)}
 
     def _events_since(self, mark: int) -> list[Json]:
         made = self.account.ids_since(mark)

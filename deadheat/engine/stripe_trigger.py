@@ -4,8 +4,8 @@ No event is made up: customers are created, sessions paid, subscriptions cancele
 the account's own acts, and the event is what the account emits. So other events come with it, in the
 order in which Stripe sends them, and what an event speaks of can be asked for.
 
-Each type has a recipe. Recipes that need a subscription take the newest one of the customer that is
-going on, and make one by a paid checkout where there is none.
+Each type has a recipe. Recipes that need a subscription take the customer's newest one that has not
+ended, and make one by a paid checkout where there is none.
 
 Source: Stripe docs, "Stripe CLI", "trigger"; "Types of events".
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from deadheat.errors import ActRefused, SettingsError, closest
-from deadheat.stripe_sim import MONTHLY, ApiRequest, form
+from deadheat.stripe_sim import MONTHLY, PRODUCT, ApiRequest, form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def trigger(account: Account, event_type: str, customer: str | None = None) -> None:
+def trigger(account: Account, event_type: str, customer: str | None = None) -> Json:
     """Make an event of this type happen, about ``customer`` if it is given, else about a new one.
 
-    SettingsError for a type that cannot be triggered, ActRefused when the account would not have it.
+    Gives the object that it is about. SettingsError for a type that cannot be triggered, ActRefused when
+    the account would not have it or it went another way.
     """
     recipe = RECIPES.get(event_type)
     if recipe is None:
@@ -42,7 +43,12 @@ def trigger(account: Account, event_type: str, customer: str | None = None) -> N
         )
     if customer is not None and not recipe.takes_customer:
         raise SettingsError(f"{event_type} is not about a customer who is there already: no --customer.")
+    mark = account.mark()
     recipe.act(account, customer)
+    for kind, object_id in reversed(account.ids_since(mark)):
+        if kind == "event" and (event := account.event_json(object_id))["type"] == event_type:
+            return dict(event["data"]["object"])
+    raise ActRefused(f"No {event_type} came of it: see what did by deadheat stripe events.")
 
 
 def ask(account: Account, method: str, *path: str, **params: Any) -> Json:
@@ -113,47 +119,93 @@ def _expire_session(account: Account, customer: str | None) -> None:
     ask(account, "POST", "checkout", "sessions", _new_session(account, customer), "expire")
 
 
-def _going_on(account: Account, customer: str | None) -> str | None:
-    """Give the customer's newest subscription that is active or on trial."""
-    if customer is None:
-        return None
-    listed = ask(account, "GET", "subscriptions", customer=customer, limit=100)["data"]
-    return next((s["id"] for s in listed if s["status"] in ("active", "trialing")), None)
+def _going_on(account: Account, customer: str | None) -> Json:
+    """Give the newest subscription of a customer that has not ended, a new one where there is none."""
+    if customer is not None:
+        listed = ask(account, "GET", "subscriptions", customer=customer, limit=100)["data"]
+        for subscription in listed:
+            if subscription["status"] in ("active", "trialing", "past_due"):
+                return dict(subscription)
+    return ask(account, "GET", "subscriptions", _pay_session(account, customer))
 
 
-def _subscription(account: Account, customer: str | None) -> str:
-    return _going_on(account, customer) or _pay_session(account, customer)
+def _bill(account: Account, customer: str | None) -> None:
+    """Make an invoice: of the next period, or of the first where a subscription has only begun."""
+    mark = account.mark()
+    subscription = _going_on(account, customer)
+    if ("subscription", subscription["id"]) not in account.ids_since(mark):
+        account.renew_subscription(subscription["id"])
 
 
 def _charge(account: Account, customer: str | None) -> None:
-    """Renew what the customer has subscribed to, or let them subscribe: either makes a paid invoice."""
+    """Have an invoice paid: the one that is past due, or a new one."""
+    mark = account.mark()
     subscription = _going_on(account, customer)
-    if subscription is None:
-        _pay_session(account, customer)
-    else:
-        account.renew_subscription(subscription)
+    if subscription["status"] == "past_due":
+        account.retry_payment(subscription["id"])
+    elif ("subscription", subscription["id"]) not in account.ids_since(mark):
+        account.renew_subscription(subscription["id"])
+
+
+def _decline(account: Account, customer: str | None) -> str:
+    """Have the charge of a renewal fail; gives the invoice that stays open."""
+    subscription = _going_on(account, customer)
+    after = account.renew_subscription(subscription["id"], decline="insufficient_funds")
+    return str(after["latest_invoice"])
+
+
+def _void_invoice(account: Account, customer: str | None) -> None:
+    ask(account, "POST", "invoices", _decline(account, customer), "void")
+
+
+def _give_up_invoice(account: Account, customer: str | None) -> None:
+    ask(account, "POST", "invoices", _decline(account, customer), "mark_uncollectible")
 
 
 def _change_subscription(account: Account, customer: str | None) -> None:
-    made = _subscription(account, customer)
+    made = _going_on(account, customer)["id"]
     ask(account, "POST", "subscriptions", made, metadata={"triggered": account.mark()})
 
 
 def _cancel_subscription(account: Account, customer: str | None) -> None:
-    account.cancel_subscription(_subscription(account, customer))
+    account.cancel_subscription(_going_on(account, customer)["id"])
+
+
+def _pause_subscription(account: Account, customer: str | None) -> str:
+    """End a trial for which nothing was left to pay with."""
+    subscription = ask(
+        account,
+        "POST",
+        "subscriptions",
+        customer=customer or _new_customer(account),
+        items=[{"price": MONTHLY}],
+        trial_period_days=1,
+        trial_settings={"end_behavior": {"missing_payment_method": "pause"}},
+    )
+    return str(account.renew_subscription(subscription["id"])["id"])
+
+
+def _resume_subscription(account: Account, customer: str | None) -> None:
+    """Resume what was paused, and pay for its new period."""
+    resumed = ask(account, "POST", "subscriptions", _pause_subscription(account, customer), "resume")
+    account.pay_invoice(resumed["latest_invoice"])
 
 
 def _refund(account: Account, customer: str | None) -> None:
     """Refund the latest invoice of the customer's subscription."""
-    subscription = ask(account, "GET", "subscriptions", _subscription(account, customer))
-    account.refund_invoice(subscription["latest_invoice"])
+    account.refund_invoice(_going_on(account, customer)["latest_invoice"])
 
 
 def _new_product(account: Account, _: str | None) -> None:
     account.make_product("Triggered by hand")
 
 
+def _new_price(account: Account, _: str | None) -> None:
+    ask(account, "POST", "prices", product=PRODUCT, currency="usd", unit_amount=500)
+
+
 RECIPES: Mapping[str, _Recipe] = {
+    "charge.failed": _Recipe(_decline),
     "charge.refunded": _Recipe(_refund),
     "charge.succeeded": _Recipe(_charge),
     "checkout.session.completed": _Recipe(_pay_session),
@@ -162,13 +214,21 @@ RECIPES: Mapping[str, _Recipe] = {
     "customer.deleted": _Recipe(_delete_customer),
     "customer.subscription.created": _Recipe(_pay_session),
     "customer.subscription.deleted": _Recipe(_cancel_subscription),
+    "customer.subscription.paused": _Recipe(_pause_subscription),
+    "customer.subscription.resumed": _Recipe(_resume_subscription),
     "customer.subscription.updated": _Recipe(_change_subscription),
     "customer.updated": _Recipe(_change_customer),
-    "invoice.created": _Recipe(_charge),
-    "invoice.finalized": _Recipe(_charge),
+    "invoice.created": _Recipe(_bill),
+    "invoice.finalized": _Recipe(_bill),
+    "invoice.marked_uncollectible": _Recipe(_give_up_invoice),
     "invoice.paid": _Recipe(_charge),
+    "invoice.payment_failed": _Recipe(_decline),
     "invoice.payment_succeeded": _Recipe(_charge),
+    "invoice.voided": _Recipe(_void_invoice),
+    "payment_intent.payment_failed": _Recipe(_decline),
     "payment_intent.succeeded": _Recipe(_charge),
+    "payment_method.attached": _Recipe(_pay_session),
+    "price.created": _Recipe(_new_price, takes_customer=False),
     "product.created": _Recipe(_new_product, takes_customer=False),
     "refund.created": _Recipe(_refund),
 }

@@ -190,6 +190,24 @@ def test_an_event_is_sent_again(here: Serving, receiver: Receiver) -> None:
     assert "evt_none" in by_hand("resend", "evt_none", code=1).output
 
 
+def test_an_endpoint_of_the_application_s_own_is_brought_its_events(
+    here: Serving, receiver: Receiver
+) -> None:
+    second = Receiver()
+    try:
+        asked = {"url": second.url, "enabled_events[]": "product.created"}
+        endpoint = api(here, "POST", "webhook_endpoints", data=asked)
+        output = by_hand("trigger", "product.created").output
+        (_,) = told(output, "<--  [200] POST", second.url)
+        ((_, going),) = [line.split("[") for line in told(output, " --> product.created ")]
+        received(second, going.rstrip("]"), endpoint["secret"])
+        received(receiver, going.rstrip("]"), here.env["STRIPE_WEBHOOK_SECRET"])
+        api(here, "DELETE", f"webhook_endpoints/{endpoint['id']}")
+        assert not told(by_hand("trigger", "product.created").output, second.url)
+    finally:
+        second.close()
+
+
 def test_events_are_listed_with_what_is_due(here: Serving, receiver: Receiver) -> None:
     by_hand("trigger", "product.created")
     receiver.refuse += [b'"type": "customer.updated"'] * 9

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deadheat.engine.forward import Forwarder
 from deadheat.engine.stripe_desk import COMMANDS, Desk
 from deadheat.engine.stripe_trigger import ask
 from deadheat.stripe_sim import MONTHLY, Account, ApiRequest, form
@@ -20,10 +21,18 @@ def account() -> Account:
     return Account(seed=1, started_at=1_700_000_000, secret_key=KEY)
 
 
+def desk_of(made: Account) -> Desk:
+    """A desk with nobody to bring events to."""
+    told: list[object] = []
+    return Desk(
+        account=made, secret="whsec_desk", forwarder=Forwarder(account=made, own=None, tell=told.append)
+    )
+
+
 def request(
     made: Account, command: str, headers: dict[str, str] = HERE, method: str = "POST", **params: Any
 ) -> tuple[int, dict[str, Any]]:
-    desk = Desk(account=made, secret="whsec_desk", forwarder=None)
+    desk = desk_of(made)
     asked = ApiRequest(
         method=method, path=f"/_deadheat/{command}", headers=headers, body=form.encode(params).encode()
     )
@@ -44,8 +53,10 @@ def refused(made: Account, command: str, **params: Any) -> tuple[int, str]:
 
 
 def test_other_paths_are_not_its_own() -> None:
-    desk = Desk(account=account(), secret="whsec_desk", forwarder=None)
-    assert asyncio.run(desk.answer(ApiRequest(method="GET", path="/v1/customers", headers=HERE))) is None
+    assert (
+        asyncio.run(desk_of(account()).answer(ApiRequest(method="GET", path="/v1/customers", headers=HERE)))
+        is None
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,7 +8,7 @@ import pytest
 
 from deadheat.engine.stripe_trigger import RECIPES, ask, trigger
 from deadheat.errors import ActRefused, SettingsError
-from deadheat.stripe_sim import Account
+from deadheat.stripe_sim import MONTHLY, Account
 
 
 def account() -> Account:
@@ -55,6 +55,32 @@ def test_a_subscription_that_goes_on_is_taken() -> None:
     trigger(made, "customer.subscription.deleted", ada)
     trigger(made, "invoice.paid", ada)
     assert [s["status"] for s in made.made_since(0).subscriptions] == ["canceled", "active"]
+
+
+def test_what_is_past_due_is_paid() -> None:
+    made = account()
+    ada = ask(made, "POST", "customers", email="ada@example.test")["id"]
+    trigger(made, "invoice.payment_failed", ada)
+    assert [s["status"] for s in made.made_since(0).subscriptions] == ["past_due"]
+    assert trigger(made, "invoice.paid", ada)["id"] == made.made_since(0).invoices[-1]["id"]
+    assert [s["status"] for s in made.made_since(0).subscriptions] == ["active"]
+    assert [invoice["status"] for invoice in made.made_since(0).invoices] == ["paid", "paid"]
+
+
+def test_an_event_that_did_not_follow_is_missed() -> None:
+    made = account()
+    ada = ask(made, "POST", "customers", email="ada@example.test")["id"]
+    params = {
+        "customer": ada,
+        "mode": "subscription",
+        "success_url": "https://x.test",
+        "line_items": [{"price": MONTHLY, "quantity": 1}],
+        "subscription_data": {"trial_period_days": 7},
+    }
+    session = ask(made, "POST", "checkout", "sessions", **params)
+    made.complete_session(session["id"], card="pm_card_chargeCustomerFail")
+    with pytest.raises(ActRefused, match=r"No invoice\.paid came of it"):
+        trigger(made, "invoice.paid", ada)
 
 
 def test_a_type_that_is_nearly_one_is_told() -> None:
