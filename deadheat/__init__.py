@@ -1,11 +1,15 @@
 """Deadheat races a Stripe billing integration and asserts that nothing happens twice or is lost."""
 
 from deadheat.errors import DeadheatError, Inconclusive, Violated
+from deadheat.invariants.case import Case
+from deadheat.invariants.settled import Evidence
 from deadheat.program import Program, Scenario, User, World, scenario
 from deadheat.programs import programs
 
 __all__ = [
+    "Case",
     "DeadheatError",
+    "Evidence",
     "Inconclusive",
     "Program",
     "Scenario",

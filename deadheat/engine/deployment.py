@@ -12,12 +12,13 @@ import secrets
 import time
 from collections import deque
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deadheat.engine.caller import exchange, http_client
 from deadheat.engine.conduct.blocking import Blocking
 from deadheat.engine.conduct.sequels import Sequels
+from deadheat.engine.levels import WHOLE, Reach
 from deadheat.engine.postgres import open_postgres
 from deadheat.engine.postgres.parking import Parking
 from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from deadheat.engine.leftovers import Leftovers
     from deadheat.engine.postgres import PostgresServer
-    from deadheat.settings import Settings
+    from deadheat.settings import Settings, TargetSettings
 
 
 FIT_SECONDS_MAX = 5.0
@@ -45,13 +47,13 @@ PAST_MAX = 64  # ids and addresses of people of the latest runs
 
 @dataclass(slots=True, kw_only=True)
 class Grounds:
-    """What all deployments of an invocation stand on.
+    """What all deployments of an invocation stand on; no server of ours where the target runs already.
 
     The target's migrations run once, in a template database that each deployment's is a copy of.
     """
 
     settings: Settings
-    postgres: PostgresServer
+    postgres: PostgresServer | None
     mock: StripeMock | None
     logs: Path
     run_id: str
@@ -72,10 +74,12 @@ class Grounds:
     ) -> AsyncIterator[Grounds]:
         """Start Postgres and stripe-mock as the settings say."""
         async with AsyncExitStack() as stack:
-            progress("Postgres")
-            postgres = await stack.enter_async_context(
-                open_postgres(settings.postgres, allow_hosts=settings.allow_hosts, notice=notice)
-            )
+            postgres = None
+            if settings.target.start is not None:
+                progress("Postgres")
+                postgres = await stack.enter_async_context(
+                    open_postgres(settings.postgres, allow_hosts=settings.allow_hosts, notice=notice)
+                )
             progress("stripe-mock")
             mock = await stack.enter_async_context(
                 StripeMock.open(settings.stripe_mock, notice=notice, allow_hosts=settings.allow_hosts)
@@ -83,6 +87,12 @@ class Grounds:
             yield cls(
                 settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id, notice=notice
             )
+
+    @property
+    def server(self) -> PostgresServer:
+        """The server that a target which Deadheat starts has its database on."""
+        assert self.postgres is not None  # one that runs already has its own
+        return self.postgres
 
     def name(self, of: str) -> str:
         """Give the name of a database of this invocation."""
@@ -92,8 +102,8 @@ class Grounds:
         """Give the migrated database to copy, made at the first call with that call's values."""
         if self._template is None:
             name = self.name("template")
-            await self.postgres.create_database(name)
-            there = {**values, "postgres.url": self.postgres.dsn_for(name)}
+            await self.server.create_database(name)
+            there = {**values, "postgres.url": self.server.dsn_for(name)}
             await migrate_target(self.settings.target, values=there, log=self.logs / "migrate.log")
             self._template = name
         return self._template
@@ -104,7 +114,8 @@ class Deployment:
     """One target, ready to be raced.
 
     ``proxy`` stands between it and its database, ``blocking`` asks who waits for whom there; without
-    them no statement can be ordered. ``parking`` holds writes inside their statement.
+    them no statement can be ordered. ``parking`` holds writes inside their statement. ``leftovers`` is
+    there where the database is not ours.
     """
 
     settings: Settings
@@ -115,11 +126,13 @@ class Deployment:
     endpoint: Endpoint
     webhook_path: str
     database: Database | None
+    reach: Reach = WHOLE
     proxy: PostgresProxy | None = None
     blocking: Blocking | None = None
     parking: Parking | None = None
     sequels: Sequels = field(default_factory=Sequels)
     habits: Habits = field(default_factory=Habits)
+    leftovers: Leftovers | None = None
     past: deque[str] = field(default_factory=lambda: deque(maxlen=PAST_MAX))
     warm: set[str] = field(default_factory=set)  # operations that have been done at full concurrency
 
@@ -148,17 +161,28 @@ class Deployment:
         return None
 
 
+def endpoint_of(target: TargetSettings, base_url: str, secret: str) -> Endpoint:
+    """Give the webhook endpoint of a target that answers at a base URL."""
+    webhook = target.webhook
+    return Endpoint(
+        url=base_url + (webhook.path if webhook else ""),
+        secret=secret,
+        types=webhook.types if webhook else (),
+        api_version=webhook.api_version if webhook else None,
+    )
+
+
 async def _drop(grounds: Grounds, name: str) -> None:
     """Drop a database; when its server is gone there is nothing left to do but say so."""
     try:
-        await grounds.postgres.drop_database(name)
+        await grounds.server.drop_database(name)
     except PostgresUnavailable as error:
         grounds.notice(f"the database {name} was not dropped: {error}")
 
 
 async def _parking(stack: AsyncExitStack, grounds: Grounds, name: str) -> Parking:
     """Give what holds writes inside their statement; the database is ours on every server."""
-    holder, builder = await grounds.postgres.connect(name), await grounds.postgres.connect(name)
+    holder, builder = await grounds.server.connect(name), await grounds.server.connect(name)
     stack.callback(holder.terminate)
     stack.callback(builder.terminate)
     return Parking(holder, builder)
@@ -182,18 +206,18 @@ async def open_deployment(
             StripeServer(account, mock=grounds.mock, mode=settings.stripe_mock_mode, notice=grounds.notice)
         )
         values = {
-            "postgres.url": grounds.postgres.dsn_for(name),
+            "postgres.url": grounds.server.dsn_for(name),
             "stripe.url": server.url,
             "stripe.key": key,
             "stripe.webhook-secret": secret,
         }
-        await grounds.postgres.create_database(name, template=await grounds.template(values))
+        await grounds.server.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
         proxy = None
-        address = grounds.postgres.plain_address()
+        address = grounds.server.plain_address()
         if controlled and address is not None:
             proxy = await stack.enter_async_context(PostgresProxy(address, OpenGate()))
-            values["postgres.url"] = grounds.postgres.dsn_through(proxy.port, name)
+            values["postgres.url"] = grounds.server.dsn_through(proxy.port, name)
         elif controlled:
             grounds.notice(
                 "the server wants TLS, so its statements cannot be ordered yet: only barrage, and serial "
@@ -206,27 +230,21 @@ async def open_deployment(
             )
         )
         client = await stack.enter_async_context(http_client(target.base_url))
-        connection = await grounds.postgres.connect(name)
+        connection = await grounds.server.connect(name)
         stack.callback(connection.terminate)
-        database = await Database.of(connection, settings.target.tables)
-        asking = await grounds.postgres.connect(name)
+        database = await Database.described(connection, settings)
+        asking = await grounds.server.connect(name)
         stack.callback(asking.terminate)
-        webhook = settings.target.webhook
-        endpoint = Endpoint(
-            url=target.base_url + (webhook.path if webhook else ""),
-            secret=secret,
-            types=webhook.types if webhook else (),
-            api_version=webhook.api_version if webhook else None,
-        )
         yield Deployment(
             settings=settings,
             account=account,
             server=server,
             target=target,
             client=client,
-            endpoint=endpoint,
-            webhook_path=webhook.path if webhook else "",
+            endpoint=endpoint_of(settings.target, target.base_url, secret),
+            webhook_path=settings.target.webhook.path if settings.target.webhook else "",
             database=database,
+            reach=WHOLE if proxy is not None else replace(WHOLE, statements=False),
             proxy=proxy,
             blocking=Blocking(asking),
             parking=await _parking(stack, grounds, name) if proxy is not None else None,

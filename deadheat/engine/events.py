@@ -158,6 +158,20 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What runs left in a database that is not ours.
+
+    ``rows`` counts by mapped relation what is there of ``users`` users, all of whose e-mails are
+    ``like`` that; ``problem`` says why it could not all be taken away, or counted.
+    """
+
+    users: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+    like: str = ""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exploration:
     """An exploration that is over: many runs of one scenario. It is also the event that says so.
 
@@ -165,7 +179,8 @@ class Exploration:
     to see whether a schedule is the same twice. ``strategies`` maps a strategy to its runs,
     ``invariants`` an id to runs checked and runs violated, ``not_checked`` an id to the reason.
     ``skipped`` names the operations that the target lacks;
-    nothing was run then.
+    nothing was run then. ``unproven`` are invariants of the team's own that nothing has ever violated,
+    ``left`` what is left in a database that is not ours (None: it is).
     """
 
     scenario: str
@@ -181,6 +196,8 @@ class Exploration:
     invariants: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     not_checked: Mapping[str, str] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
+    unproven: tuple[str, ...] = ()
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +224,8 @@ class SuiteFinished:
     not_checked: Mapping[str, str]
     interrupted: bool = False
     stripe_mock: str = ""
+    unproven: tuple[str, ...] = ()
+    left: Left | None = None
 
 
 Event = (

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from deadheat.engine.events import Exploration, Minimizing, ScenarioStarted, SuiteStarted, Verdict
+from deadheat.engine.leftovers import merged
 from deadheat.engine.levels import WHOLE, Reach
 from deadheat.engine.minimize import minimize
 from deadheat.engine.run import Ran, run_program, warm_up
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
     from deadheat.engine.conduct.strands import Hold
     from deadheat.engine.deployment import Deployment
-    from deadheat.engine.events import Event, Finding
+    from deadheat.engine.events import Event, Finding, Left
+    from deadheat.engine.proven import Proven
     from deadheat.engine.searches import Searches
     from deadheat.engine.stripe_mock import StripeMock
     from deadheat.history import Step
@@ -121,6 +123,7 @@ class Explorer:
     postgres: str
     mock: StripeMock | None
     reach: Reach = WHOLE
+    proven: Proven | None = None
     _gone: str | None = None
     _current: tuple[Seen, float] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -169,19 +172,23 @@ class Explorer:
             else:
                 await self._each(lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen))  # type: ignore[misc]
         await self._prove(seen)
-        finished = seen.finish(time.perf_counter() - began)
+        finished = replace(
+            seen.finish(time.perf_counter() - began),
+            unproven=self.proven.without(seen.best) if self.proven else (),
+            left=await self._left(),
+        )
         self._current = None
         self.emit(finished)
         return finished
 
-    def cut_short(self) -> Exploration | None:
+    async def cut_short(self) -> Exploration | None:
         """Give what an exploration that was interrupted had seen by then; None without a run."""
         if self._current is None or not self._current[0].runs:
             return None
         seen, began = self._current
         seen.raced = True  # whether it would have is not known, and so with the faults
         seen.unstruck.clear()
-        return seen.finish(time.perf_counter() - began)
+        return replace(seen.finish(time.perf_counter() - began), left=await self._left())
 
     async def replay(
         self, scenario: Scenario, schedule: Schedule, on_release: Callable[[Hold], None] | None = None
@@ -202,6 +209,11 @@ class Explorer:
             if (controlled or name in UNCONTROLLED) and (parkable or name != "yield")
         )
         return replace(budget, strategies=left or ("barrage",))
+
+    async def _left(self) -> Left | None:
+        """Say what the runs left in databases that are not ours."""
+        told = [await d.leftovers.told() for d in self.deployments if d.leftovers is not None]
+        return merged(replace(one, like=f"%.{self.invocation}%@example.test") for one in told)
 
     async def _each(self, work: Callable[[Deployment], Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -393,6 +405,7 @@ def _judged(ran: Ran, deployment: Deployment) -> tuple[Ran, Judgement | None]:
     if ran.settled is None:
         return ran, None
     try:
-        return ran, judge(ran.settled, deployment.settings.invariants)
+        settings = deployment.settings
+        return ran, judge(ran.settled, settings.invariants, settings.every_invariant)
     except Trouble as trouble:
         return replace(ran, reason=str(trouble)), None

@@ -59,7 +59,7 @@ class Reach:
             yield "the database: what the target wrote is not seen (--postgres DSN names it)"
         if not self.stripe:
             yield (
-                "Stripe: what it holds is not seen, nobody pays, cancels or fails there, and webhooks are left "
+                "Stripe: what it holds is not seen, nobody pays, cancels or fails there, webhooks are left "
                 "to it (--stripe-port makes it ours, with the target's Stripe base there)"
             )
         if not self.statements:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from deadheat.engine.postgres.parking import Parking
     from deadheat.engine.postgres.proxy import PostgresProxy
     from deadheat.history import Step
+    from deadheat.invariants.settled import Json
     from deadheat.program import Act
     from deadheat.schedule import Released, Strategy
     from deadheat.stripe_sim import Endpoint
@@ -115,6 +116,8 @@ async def run_program(
         reason = _reason(error)
     finally:
         run.close()
+    if deployment.leftovers is not None:
+        await deployment.leftovers.of_run(run.cast.user_ids(), run.source_ids())
     conductor = run.conductor
     return Ran(
         history=recorder.history(),
@@ -165,12 +168,18 @@ class Run:
         self.strategy = strategy
         self.recorder = recorder
         self.account = deployment.account
-        self.cast = Cast(program.users(), MONTHLY)
+        self.cast = Cast(program.users(), MONTHLY, str(deployment.client.base_url))
         self.mark = self.account.mark()
         self.conductor = Conductor(
             self.cast, deployment.sequels, past=set(deployment.past), trace_id=secrets.token_hex(16)
         )
-        self.gate = RunGate(self.account, self.cast, recorder, conductor=self.conductor)
+        self.gate = RunGate(
+            self.account,
+            self.cast,
+            recorder,
+            conductor=self.conductor,
+            call_ms=deployment.settings.stripe_latency_ms,
+        )
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
         self.account.ledger.doubles_events = any(stream.doubled for stream in self._streams())
@@ -364,14 +373,15 @@ class Run:
 
     async def _settle(self) -> Settled:
         if not self.deployment.webhook_path:
-            return self._settled(tables := await self._tables(), tables)
+            tables = await self._tables()
+            return self._settled(tables, tables, offenders=await self._offenders())
         refused = await self.courier.settle(self.rest)
-        before_again = await self._tables()
+        before_again, offenders = await self._tables(), await self._offenders()
         forged_changed = await self._forge_again(before_again)
         await self.courier.again()
         await self.rest()
         await self.courier.settle(self.rest)
-        return self._settled(before_again, await self._tables(), refused, forged_changed)
+        return self._settled(before_again, await self._tables(), refused, forged_changed, offenders)
 
     def _settled(
         self,
@@ -379,6 +389,7 @@ class Run:
         after_again: Tables,
         refused: tuple[str, ...] = (),
         forged_changed: tuple[int, ...] = (),
+        offenders: Mapping[str, tuple[Json, ...] | Trouble] | None = None,
     ) -> Settled:
         self.deployment.check_alive()
         made = self.account.made_since(self.mark)
@@ -394,6 +405,9 @@ class Run:
             asked_for=self._asked_for(),
             made_to_fail=bool(self.recorder.history().of(Plane.FAULT)),
             webhooks=bool(self.deployment.webhook_path),
+            unseen=self.deployment.reach.unseen(),
+            statuses=self.deployment.settings.target.statuses,
+            offenders=offenders or {},
             history=self.recorder.history(),
         )
 
@@ -413,9 +427,16 @@ class Run:
         database = self.deployment.database
         if database is None:
             return Tables()
+        return await database.read(self.cast.user_ids(), self.source_ids())
+
+    async def _offenders(self) -> Mapping[str, tuple[Json, ...] | Trouble]:
+        database = self.deployment.database
+        return {} if database is None else await database.offenders(self.cast.user_ids())
+
+    def source_ids(self) -> list[str]:
+        """Give the ids of what effects of this run may have come of."""
         made = self.account.ids_since(self.mark)
-        sources = [made_id for kind, made_id in made if kind in SOURCES]
-        return await database.read(self.cast.user_ids(), sources)
+        return [made_id for kind, made_id in made if kind in SOURCES]
 
     def _endpoint(self) -> Endpoint:
         """Give the endpoint, subscribed to every type of event where the program says so."""

@@ -26,10 +26,13 @@ from deadheat.engine.events import (
     Verdict,
 )
 from deadheat.engine.explore import Budget, Explorer
+from deadheat.engine.leftovers import merged
 from deadheat.engine.levels import reach_of
 from deadheat.engine.memory import Findings
+from deadheat.engine.proven import Proven
 from deadheat.engine.searches import Searches
 from deadheat.engine.standing import open_standing, postgres_of
+from deadheat.engine.traffic import refuse_others
 from deadheat.errors import SettingsError
 from deadheat.program import World
 
@@ -89,6 +92,8 @@ async def open_explorer(
         progress("the target")
         if settings.target.start is None:
             deployments = [await stack.enter_async_context(open_standing(grounds))]
+            if deployments[0].proxy is not None and (told := await refuse_others(deployments[0])):
+                notice(told)
         else:
             deployments = [
                 await stack.enter_async_context(open_deployment(grounds, index, controlled=controlled))
@@ -105,6 +110,7 @@ async def open_explorer(
             postgres=grounds.postgres.describe if grounds.postgres else postgres_of(deployments[0]),
             mock=grounds.mock,
             reach=deployments[0].reach,
+            proven=Proven(settings.state_folder / "proven.json", settings.own_invariants),
         )
 
 
@@ -139,7 +145,7 @@ async def run_suite(
                 else:
                     done.append(await explorer.explore(made, budget))
         except asyncio.CancelledError:
-            if cut := explorer.cut_short():
+            if cut := await explorer.cut_short():
                 done.append(cut)
                 emit(cut)
             emit(finish(done, time.perf_counter() - began, interrupted=True))
@@ -193,4 +199,6 @@ def finish(
         invariants={invariant: (n, violated[invariant]) for invariant, n in sorted(checked.items())},
         not_checked={i: reason for i, reason in not_checked.items() if not checked[i]},
         interrupted=interrupted,
+        unproven=tuple(sorted({i for e in explored for i in e.unproven if not violated[i]})),
+        left=merged(e.left for e in explored if e.left is not None),
     )

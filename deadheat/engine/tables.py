@@ -7,16 +7,20 @@ may have none) is scoped by ``source_id`` to the Stripe objects of the run inste
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from deadheat.engine.users_sql import of_query, prepared, scoped
 from deadheat.errors import DatabaseLost, SettingsError, Trouble, closest
 from deadheat.invariants.settled import CustomerRow, EffectRow, SubscriptionRow, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from deadheat.engine.users_sql import UsersSql
+    from deadheat.settings import Settings
 
 COLUMNS = {
     "customers": ("user_id", "stripe_customer_id"),
@@ -48,12 +52,41 @@ class Database:
 
     connection: Any
     queries: Mapping[str, MappedQuery]
+    own: Mapping[str, UsersSql] = field(default_factory=dict)
+    cleanup: tuple[UsersSql, ...] = ()
 
     @classmethod
-    async def of(cls, connection: Any, tables: Mapping[str, str]) -> Database:
-        """Check each query's columns: SettingsError for one that lacks what it must have."""
-        queries = {name: await _checked(connection, name, sql) for name, sql in tables.items()}
-        return cls(connection, queries)
+    async def described(cls, connection: Any, settings: Settings) -> Database:
+        """Give the target's database as the settings describe it; SettingsError where they are wrong."""
+        return await cls.of(
+            connection,
+            settings.target.tables,
+            own={made.id: made.sql for made in settings.own_invariants if made.sql},
+            cleanup=settings.target.cleanup,
+        )
+
+    @classmethod
+    async def of(
+        cls,
+        connection: Any,
+        tables: Mapping[str, str],
+        *,
+        own: Mapping[str, str] | None = None,
+        cleanup: Sequence[str] = (),
+    ) -> Database:
+        """Check each query's columns: SettingsError for one that lacks what it must have.
+
+        ``own`` are the queries of the team's invariants, ``cleanup`` what takes a run's rows away.
+        """
+        return cls(
+            connection,
+            {name: await _checked(connection, name, sql) for name, sql in tables.items()},
+            {
+                name: await of_query(connection, f"[invariants.{name}] sql", sql)
+                for name, sql in (own or {}).items()
+            },
+            tuple([(await prepared(connection, "[target.cleanup] sql", sql))[0] for sql in cleanup]),
+        )
 
     async def read(self, user_ids: Sequence[str], source_ids: Iterable[str] = ()) -> Tables:
         """Read the mapped relations of these users."""
@@ -72,6 +105,33 @@ class Database:
             subscriptions=_made(SubscriptionRow, rows.get("subscriptions")),
             effects=_made(EffectRow, rows.get("effects")),
         )
+
+    async def offenders(self, user_ids: Sequence[str]) -> dict[str, tuple[dict[str, Any], ...] | Trouble]:
+        """Ask the team's own queries, none of which can write; Trouble for one that failed."""
+        found: dict[str, tuple[dict[str, Any], ...] | Trouble] = {}
+        for name, query in self.own.items():
+            try:
+                async with self.connection.transaction(readonly=True):
+                    rows = await self.connection.fetch(query.sql, *query.arguments(user_ids))
+                found[name] = scoped(rows, user_ids)
+            except _LOST as error:
+                raise DatabaseLost(f"the database went away while we asked {name}: {error}") from error
+            except asyncpg.PostgresError as error:
+                found[name] = Trouble(f"its query fails on what the run left: {error}")
+        return found
+
+    async def clean_up(self, user_ids: Sequence[str]) -> None:
+        """Take away the rows of these users as ``[target.cleanup]`` says, all of it or nothing."""
+        if not self.cleanup:
+            return
+        try:
+            async with self.connection.transaction():
+                for statement in self.cleanup:
+                    await self.connection.execute(statement.sql, *statement.arguments(user_ids))
+        except _LOST as error:
+            raise DatabaseLost(f"the database went away while we cleaned up: {error}") from error
+        except asyncpg.PostgresError as error:
+            raise Trouble(f"[target.cleanup] failed, and nothing was taken away: {error}") from error
 
     async def busy(self) -> int:
         """Count the other sessions in this database that run a statement or hold a transaction open."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.invariants.index import Index
 from deadheat.invariants.ownership import Owner, owner_of, owner_of_subscription
-from deadheat.invariants.policies import NAMES_ALIKE, status_names
 from deadheat.invariants.settled import CustomerRow, EffectRow, Settled, SubscriptionRow
 from deadheat.invariants.stripe_json import (
     LIVE,
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from deadheat.invariants.settled import Answer, Json, Person
 
 Row = CustomerRow | SubscriptionRow | EffectRow
+
+NAMES_ALIKE: Mapping[str, frozenset[str]] = {"cancelled": frozenset({"canceled"})}
 
 DELETE_ACCOUNT = "delete-account"
 """The operation that ends what others promised: whose account is deleted is owed no row any more."""
@@ -110,10 +111,9 @@ class Case:
         return default if policy == "on" else policy
 
     def means(self, local_status: str | None) -> frozenset[str]:
-        """Give the Stripe statuses that a status of the target's stands for."""
+        """Give the Stripe statuses that a status of the target's stands for, by ``[target.statuses]``."""
         name = (local_status or "").casefold()
-        names = {**NAMES_ALIKE, **status_names(self.settings.get("subscription-matches-stripe", "on"))}
-        return names.get(name, frozenset({name}))
+        return {**NAMES_ALIKE, **self.settled.statuses}.get(name, frozenset({name}))
 
     def is_live_row(self, row: SubscriptionRow) -> bool:
         """Say whether the target takes that subscription for live."""

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 class Invariant:
     """Something that the application must keep true.
 
-    ``needs`` are relations of ``[target.tables]``, and "webhook" for ``[target.webhook]``; ``policies``
-    are what ``[invariants]`` may say beside "on" and "off". ``moot`` gives the reason why a run cannot
-    show anything of this invariant, or None. ``check`` gives evidence, none when it holds.
+    ``needs`` are relations of ``[target.tables]``, "webhook" for ``[target.webhook]`` and "stripe" for what
+    Stripe holds; ``policies`` are what ``[invariants]`` may say beside "on" and "off". ``moot`` gives the
+    reason why a run cannot show anything of this invariant, or None. ``check`` gives evidence, none when
+    it holds. One of a team's own may be a query, ``sql``, which is asked when the run has settled; it needs
+    the "database". ``source`` is the text of one of a team's own.
     """
 
     id: str
@@ -27,3 +29,5 @@ class Invariant:
     needs: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     moot: Callable[[Settled], str | None] | None = None
+    sql: str | None = None
+    source: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from deadheat.errors import SettingsError, Trouble, closest
+from deadheat.errors import DeadheatError, SettingsError, Trouble, closest
 from deadheat.invariants import answers, customers, events, payments, subscriptions
 from deadheat.invariants.case import Case
 from deadheat.invariants.policies import check_policy
@@ -80,15 +80,21 @@ def judge(
             evidence = tuple(invariant.check(case))
         except Exception as error:  # whatever it is, the invariant was not judged
             crashed[invariant.id] = error
-            not_checked[invariant.id] = f"its check crashed: {error!r}"
+            not_checked[invariant.id] = f"its check crashed: {_said(error)}"
             continue
         checked.append(invariant.id)
         if evidence:
-            violations.append(Violation(invariant=invariant.id, evidence=evidence))
+            violations.append(
+                Violation(invariant=invariant.id, evidence=evidence, holds_when=invariant.holds_when)
+            )
     if crashed and not violations:
         name, cause = next(iter(crashed.items()))
-        raise Trouble(f"the check of {name} crashed, so nothing is known of it: {cause!r}") from cause
+        raise Trouble(f"the check of {name} crashed, so nothing is known of it: {_said(cause)}") from cause
     return Judgement(violations=tuple(violations), checked=tuple(checked), not_checked=not_checked)
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, DeadheatError) else repr(error)
 
 
 def why_not(invariant: Invariant, settled: Settled, settings: Mapping[str, str]) -> str | None:
@@ -96,6 +102,10 @@ def why_not(invariant: Invariant, settled: Settled, settings: Mapping[str, str])
     if settings.get(invariant.id) == "off":
         return "switched off in [invariants]"
     for need in invariant.needs:
+        if need in settled.unseen:
+            return settled.unseen[need]
+        if need in ("stripe", "database"):
+            continue
         if need == "webhook":
             if not settled.webhooks:
                 return "there is no [target.webhook]"

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.history import History
+
+if TYPE_CHECKING:
+    from deadheat.errors import DeadheatError
 
 Json = Mapping[str, Any]
 
@@ -58,6 +61,11 @@ class Tables:
     customers: tuple[CustomerRow, ...] | None = None
     subscriptions: tuple[SubscriptionRow, ...] | None = None
     effects: tuple[EffectRow, ...] | None = None
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of rows of each mapped relation."""
+        rows = {"customers": self.customers, "subscriptions": self.subscriptions, "effects": self.effects}
+        return {relation: len(found) for relation, found in rows.items() if found is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +131,10 @@ class Settled:
     ``forged_changed`` are forged deliveries after which the tables differed, by step.
     ``asked_for`` maps a user's id to how many subscriptions to one price the program asked for, one
     after the other (absent: one). ``made_to_fail`` says that a fault was asked for in this run,
-    ``webhooks`` that the target has a ``[target.webhook]`` for events to go to.
+    ``webhooks`` that the target has a ``[target.webhook]`` for events to go to. ``unseen`` maps what an
+    invariant may need to the reason why it could not be seen. ``statuses`` maps the target's names of a
+    status, case-folded, to those of Stripe that they stand for. ``offenders`` are the rows that queries
+    of the team's own gave, by invariant; an error where Postgres did not take the query.
     """
 
     people: tuple[Person, ...]
@@ -137,6 +148,9 @@ class Settled:
     asked_for: Mapping[str, int] = field(default_factory=dict)
     made_to_fail: bool = False
     webhooks: bool = True
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    offenders: Mapping[str, tuple[Json, ...] | DeadheatError] = field(default_factory=dict)
     history: History = field(default_factory=History)
 
 
@@ -153,10 +167,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """An invariant that did not hold in one run."""
+    """An invariant that did not hold in one run; ``holds_when`` says what it is."""
 
     invariant: str
     evidence: tuple[Evidence, ...]
+    holds_when: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,9 @@ from deadheat.report.plain import plain
 from deadheat.report.prose import not_checked, strategies_of, stripe_mock_line, verdict_word, worth_line
 
 if TYPE_CHECKING:
-    from deadheat.engine.events import SuiteFinished, SuiteStarted
+    from collections.abc import Iterator
+
+    from deadheat.engine.events import Left, SuiteFinished, SuiteStarted
 
 INTERRUPTED = 130
 
@@ -36,6 +38,11 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
         lines += [f"  not ours: {line}" for line in started.reach.cannot()]
     for name, reason in not_checked(finished.not_checked, finished.invariants).items():
         lines.append(f"  not checked: {plain(name)} ({plain(reason)})")
+    for name in finished.unproven:
+        lines.append(
+            f"  unproven: {plain(name)} (nothing has violated it yet: put a bug in once to see it fail)"
+        )
+    lines += [f"  {line}" for line in left_lines(finished.left)]
     for exploration in finished.scenarios:
         if exploration.skipped:
             lacks = plain(", ".join(exploration.skipped))
@@ -43,6 +50,27 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
     if started is not None:
         lines.append(f"  {stripe_mock_line(finished.stripe_mock or started.stripe_mock)}")
     return lines
+
+
+def left_lines(left: Left | None) -> Iterator[str]:
+    """Say what is left in a database that is not ours."""
+    if left is None:
+        return
+    rows = [f"{_many(count, 'row')} of {relation}" for relation, count in left.rows.items() if count]
+    if rows:
+        yield (
+            f"left in the database: {', '.join(rows)}, of {_many(left.users, 'user')} whose e-mail is like "
+            f"{left.like}, and whatever is not mapped; [target.cleanup] says how to take it away"
+        )
+    elif left.rows:
+        yield f"left in the database: nothing in {', '.join(left.rows)}, of {_many(left.users, 'user')}"
+    elif left.problem is None:
+        yield (
+            f"left in the database: unknown, since nothing is mapped; {_many(left.users, 'user')} had an "
+            f"e-mail like {left.like}"
+        )
+    if left.problem is not None:
+        yield f"left in the database: {plain(left.problem)}"
 
 
 def _verdict_line(finished: SuiteFinished) -> str:

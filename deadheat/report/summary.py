@@ -6,7 +6,8 @@ left the schedule), ``switches``, ``choices_before`` and ``choices_after``; ``wi
 where the schedule has no yield points. ``coverage`` says what was ordered (``schedules`` are distinct
 ones) and what was not. A scenario that was skipped has the verdict "skipped", and an invocation that
 was interrupted with nothing found has "interrupted": neither was clean. ``strategy`` joins the
-strategies with "+".
+strategies with "+". ``unproven`` are invariants of the team's own that nothing has ever violated; ``left``
+is what was left in a database that is not ours, null where it is.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def summary(started: SuiteStarted, finished: SuiteFinished) -> dict[str, Any]:
         "runs": finished.runs,
         "runs_per_s": round(made / finished.elapsed_s, 2) if finished.elapsed_s > 0 else 0.0,
         "not_checked": not_checked(finished.not_checked, finished.invariants),
+        "unproven": list(finished.unproven),
+        "left": None if finished.left is None else asdict(finished.left),
         "scenarios": [_scenario(exploration) for exploration in finished.scenarios],
         "invariants": {
             name: {"checked": checked, "violated": violated}

@@ -129,6 +129,18 @@ def list_of(kind: Kind[T], what: str) -> Kind[tuple[T, ...]]:
     return take
 
 
+def one_or_more(kind: Kind[T], what: str) -> Kind[tuple[T, ...]]:
+    """Take a value, or a list of them, at least one."""
+
+    def take(value: object) -> tuple[T, ...]:
+        found = list_of(kind, what)(value if isinstance(value, list) else [value])
+        if not found:
+            raise Mismatch(f"a list of {what}, at least one")
+        return found
+
+    return take
+
+
 def statuses(value: object) -> tuple[int, ...]:
     """Take a list of HTTP statuses, at least one."""
 

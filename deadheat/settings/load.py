@@ -19,19 +19,28 @@ from typing import TYPE_CHECKING, Any
 from deadheat.bundled import bundled
 from deadheat.errors import SettingsError, closest
 from deadheat.history import redact
-from deadheat.invariants import check_settings
 from deadheat.safety import check_dsn, check_key, check_url, check_variable
 from deadheat.settings import kinds
 from deadheat.settings.file import OWN_NAME, SettingsFile, project_file, project_hosts, read_file
+from deadheat.settings.invariants import read_invariants
 from deadheat.settings.model import Settings, TargetSettings
-from deadheat.settings.run import SEED_MAX, Given, Layer, from_environ, from_file, from_options, merge
+from deadheat.settings.run import (
+    ONLY_WITHOUT_START,
+    SEED_MAX,
+    Given,
+    Layer,
+    from_environ,
+    from_file,
+    from_options,
+    merge,
+)
 from deadheat.settings.target import read_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from deadheat.settings.table import Table
+    from deadheat.invariants.invariant import Invariant
 
 OURS = {"reference": OWN_NAME, "before": f"before/{OWN_NAME}"}
 
@@ -58,10 +67,12 @@ def load_settings(*, options: Mapping[str, object], environ: Mapping[str, str], 
         target_name=said.name,
         keep_all="keep" in given,
         invariants=said.invariants,
+        own_invariants=said.own_invariants,
         allow_hosts=tuple(dict.fromkeys((*said.allow_hosts, *project_hosts(cwd, environ)))),
         state_folder=cwd / ".deadheat",
         **fields,
     )
+    _check_wires(settings, given)
     _refuse_foreign_hosts(settings, given, said.where)
     return settings
 
@@ -75,6 +86,7 @@ class _Said:
     target: TargetSettings
     run: Layer
     invariants: Mapping[str, str]
+    own_invariants: tuple[Invariant, ...]
     allow_hosts: tuple[str, ...]
 
 
@@ -119,7 +131,7 @@ def _said(name: str, file: SettingsFile, *, beneath: _Said | None = None) -> _Sa
     top = file.top()
     folder = file.path.parent
     run = from_file(top, folder)
-    invariants = _invariants(top)
+    invariants, own = read_invariants(top, folder)
     safety = top.table("safety")
     described = top.table("target")
     top.refuse_unknown()
@@ -141,18 +153,9 @@ def _said(name: str, file: SettingsFile, *, beneath: _Said | None = None) -> _Sa
         target=target,
         run=merge(run, beneath.run) if beneath else run,
         invariants={**beneath.invariants, **invariants} if beneath else invariants,
+        own_invariants=(*beneath.own_invariants, *own) if beneath else own,
         allow_hosts=(*beneath.allow_hosts, *allow_hosts) if beneath else allow_hosts,
     )
-
-
-def _invariants(top: Table) -> dict[str, str]:
-    """Read which invariants are on, off or told something."""
-    found = top.strings("invariants", kinds.text)
-    try:
-        check_settings(found)
-    except SettingsError as error:
-        raise SettingsError(f"{top.file}: {error}") from None
-    return found
 
 
 def _with_workers(target: TargetSettings, wanted: Given | None) -> TargetSettings:
@@ -161,6 +164,35 @@ def _with_workers(target: TargetSettings, wanted: Given | None) -> TargetSetting
     if target.start is None:
         raise SettingsError(f"{wanted.where}: this target runs already, and Deadheat does not start it.")
     return replace(target, workers=wanted.value)
+
+
+def _check_wires(settings: Settings, given: Layer) -> None:
+    """Refuse ports of ours for a target that we start, and a proxy with nothing on one of its sides."""
+    named = [given[key].where for key in ONLY_WITHOUT_START if key in given]
+    if settings.target.start is not None and named:
+        raise SettingsError(
+            f"{named[0]}: Deadheat starts this target, and gives it ports, key and secret of its own. It is "
+            "for one that runs already: base-url without start."
+        )
+    if settings.stripe_port is not None and settings.stripe_key is None:
+        raise SettingsError(
+            f"{given['stripe-port'].where}: the simulator has to know the test key that the target was started "
+            "with: stripe-key (DEADHEAT_STRIPE_KEY)."
+        )
+    if settings.stripe_port is not None and settings.target.webhook and settings.webhook_secret is None:
+        raise SettingsError(
+            f"{given['stripe-port'].where}: events are signed with the secret that the target was started "
+            "with: webhook-secret (DEADHEAT_WEBHOOK_SECRET)."
+        )
+    if settings.postgres_port is None:
+        return
+    where = given["postgres-port"].where
+    if "://" not in settings.postgres:
+        raise SettingsError(f"{where}: name the database behind it, that of the target: --postgres DSN.")
+    if settings.stripe_port is None:
+        raise SettingsError(
+            f"{where}: statements are ordered together with Stripe calls, so --stripe-port is needed too."
+        )
 
 
 def _refuse_live_keys(options: Mapping[str, object], environ: Mapping[str, str]) -> None:

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from deadheat.invariants import BUILT_IN
+from deadheat.schedule import CALL_MS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from deadheat.invariants.invariant import Invariant
 
 PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)(:int)?\}")
 """A placeholder in a request: its name, and whether it stands for a JSON number."""
@@ -81,7 +86,11 @@ class WebhookSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:
-    """The target: a command to start (run from ``folder``) or a base URL."""
+    """The target: a command to start (run from ``folder``) or a base URL.
+
+    ``tables`` are queries by relation, ``statuses`` the target's names of a subscription's status (case
+    folded) with what they stand for at Stripe, ``cleanup`` the statements that take a run's rows away.
+    """
 
     folder: Path
     start: str | None = None
@@ -94,6 +103,8 @@ class TargetSettings:
     operations: Mapping[str, OperationSettings] = field(default_factory=dict)
     webhook: WebhookSettings | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    cleanup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +116,7 @@ class Settings:
     for each scenario, ``preemptions`` the bound of an exhaustive search. ``workers`` run side by side,
     each with a deployment of its own; those of
     `TargetSettings` are processes within one. ``stripe_mock`` is a word, a URL or an absolute path.
+    ``stripe_latency_ms`` is between what a Stripe call takes where no conductor holds it.
     ``stripe_port`` and ``postgres_port`` are where a target that runs already finds our simulator and our
     proxy; ``stripe_key`` and ``webhook_secret`` are those that it was started with.
     """
@@ -114,6 +126,7 @@ class Settings:
     postgres: str = "auto"
     stripe_mock: str = "auto"
     stripe_mock_mode: Literal["enforce", "warn"] = "enforce"
+    stripe_latency_ms: tuple[float, float] = CALL_MS
     stripe_port: int | None = None
     postgres_port: int | None = None
     stripe_key: str | None = None
@@ -127,7 +140,13 @@ class Settings:
     keep_all: bool = False
     scenarios: tuple[Path, ...] = ()
     invariants: Mapping[str, str] = field(default_factory=dict)
+    own_invariants: tuple[Invariant, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     state_folder: Path = Path(".deadheat")
     junit: Path | None = None
     json: Path | None = None
+
+    @property
+    def every_invariant(self) -> tuple[Invariant, ...]:
+        """The invariants that are built in, and the team's own."""
+        return (*BUILT_IN, *self.own_invariants)

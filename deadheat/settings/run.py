@@ -34,6 +34,7 @@ IN_FILES = (
     "postgres",
     "stripe-mock",
     "stripe-mock-mode",
+    "stripe-latency-ms",
     "stripe-port",
     "postgres-port",
     "stripe-key",
@@ -41,7 +42,8 @@ IN_FILES = (
     "scenarios",
 )
 ONLY_WITHOUT_START = ("stripe-port", "postgres-port", "stripe-key", "webhook-secret")
-NOT_IN_THE_ENVIRONMENT = ("scenarios",)
+NOT_IN_THE_ENVIRONMENT = ("scenarios", "stripe-latency-ms")
+LATENCY_MS_MAX = 10_000
 # Variables with our prefix that other parts read for themselves.
 READ_ELSEWHERE = (
     "DEADHEAT_EXAMPLES",  # scenarios/test_generated.py
@@ -77,6 +79,7 @@ def run_kinds(base: Path) -> dict[str, Kind[Any]]:
         "postgres-port": kinds.whole_number(1, 65535),
         "stripe-key": kinds.text,
         "webhook-secret": kinds.text,
+        "stripe-latency-ms": _latency,
         "strategy": kinds.one_of(*STRATEGIES, *BY_NAME),
         "preemptions": kinds.whole_number(0, 20),
         "schedules": kinds.whole_number(1, 10**9),
@@ -140,6 +143,15 @@ def merge(*layers: Layer) -> Layer:
     for layer in reversed(layers):
         merged.update(layer)
     return merged
+
+
+def _latency(value: object) -> tuple[float, float]:
+    """Take the least and the most that a call takes, in milliseconds."""
+    found = value if isinstance(value, list) and len(value) == 2 else ()
+    numbers = [float(n) for n in found if isinstance(n, int | float) and not isinstance(n, bool)]
+    if len(numbers) != 2 or not 0 <= numbers[0] <= numbers[1] <= LATENCY_MS_MAX:
+        raise Mismatch(f"two numbers of milliseconds up to {LATENCY_MS_MAX}, as in [5, 50]")
+    return numbers[0], numbers[1]
 
 
 def _postgres(value: object) -> str:

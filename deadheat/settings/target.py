@@ -6,9 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from deadheat.errors import SettingsError
+from deadheat.invariants.stripe_json import STATUSES
+from deadheat.pgwire.lexical import split
 from deadheat.settings import kinds
 from deadheat.settings.model import TargetSettings, WebhookSettings
 from deadheat.settings.operations import check_names, read_operations
+from deadheat.settings.statements import takes_users
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,12 +51,9 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
         operations=operations,
         webhook=None if webhook is None else _webhook(webhook),
         tables=_tables(table),
+        statuses=_statuses(table),
+        cleanup=_cleanup(table),
     )
-    if "cleanup" in table:
-        raise SettingsError(
-            f"{table.where('cleanup')} is not supported yet: what a run makes in a database of yours "
-            "stays there. Take the table away to go on."
-        )
     table.refuse_unknown()
     _check_way_in(table)
     check_names(_PLACEHOLDER.findall(target.start or ""), OF_THE_RUN, table.where("start"))
@@ -98,3 +98,29 @@ def _tables(table: Table) -> dict[str, str]:
     found = {name: inner.take(name, kinds.query, None) for name in RELATIONS}
     inner.refuse_unknown()
     return {name: query for name, query in found.items() if query is not None}
+
+
+def _statuses(table: Table) -> dict[str, frozenset[str]]:
+    """Read what the target's names of a status stand for: one of Stripe's, or several."""
+    inner = table.table("statuses")
+    if inner is None:
+        return {}
+    meant = kinds.one_or_more(kinds.one_of(*sorted(STATUSES)), "Stripe's statuses")
+    return {name.casefold(): frozenset(inner.require(name, meant)) for name in inner.data}
+
+
+def _cleanup(table: Table) -> tuple[str, ...]:
+    """Read the statements that delete a run's rows, each only for the run's users."""
+    inner = table.table("cleanup")
+    if inner is None:
+        return ()
+    texts = inner.require("sql", kinds.one_or_more(kinds.text, "SQL statements"))
+    inner.refuse_unknown()
+    found = tuple(one for text in texts for one in split(text))
+    for one in found:
+        if not takes_users(one):
+            raise SettingsError(
+                f"{inner.where('sql')}: each statement has to say whose rows it takes, by :users (the ids of "
+                f'the run\'s users, as in "where user_id = any(:users)"). This one does not: {one}'
+            )
+    return found

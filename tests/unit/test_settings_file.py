@@ -174,10 +174,6 @@ class TestUnknownKeys:
         ):
             load_settings(options={}, environ={}, cwd=tmp_path)
 
-    def test_cleaning_up_is_said_to_be_missing(self, tmp_path: Path) -> None:
-        said = complaint(tmp_path, target("[target.cleanup]\nsql = 'delete from x'"))
-        assert said.startswith("deadheat.toml: target.cleanup is not supported yet")
-
 
 class TestWrongValues:
     """A wrong value is named by key, with what it should be and what it was."""

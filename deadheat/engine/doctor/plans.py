@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from deadheat.bundled import bundled
 from deadheat.engine.discover import discover, lacking
+from deadheat.engine.levels import reach_of
 from deadheat.errors import SetupError
-from deadheat.invariants.judge import BUILT_IN, why_not
+from deadheat.invariants.judge import why_not
 from deadheat.invariants.settled import Settled, Tables
 from deadheat.settings.operations import OF_THE_USER
 
@@ -70,17 +71,23 @@ def unchecked(settings: Settings) -> dict[str, str]:
     """Give the invariants that no run of these settings can check, each with the reason."""
     target = settings.target
     tables = Tables(**dict.fromkeys(target.tables, ()))
-    nothing = Settled(people=(), before_again=tables, webhooks=target.webhook is not None)
+    nothing = Settled(
+        people=(),
+        before_again=tables,
+        webhooks=target.webhook is not None,
+        unseen=reach_of(settings).unseen(),
+    )
     reasons = {
         invariant.id: why_not(replace(invariant, moot=None), nothing, settings.invariants)
-        for invariant in BUILT_IN
+        for invariant in settings.every_invariant
     }
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _examine_invariants(page: Page, settings: Settings) -> None:
     reasons = unchecked(settings)
-    page.ok("invariants", f"{len(BUILT_IN) - len(reasons)} of {len(BUILT_IN)} will be checked")
+    every = len(settings.every_invariant)
+    page.ok("invariants", f"{every - len(reasons)} of {every} will be checked")
     for name, reason in reasons.items():
         page.warn(f"invariant {name}", f"will not be checked: {reason}", _remedy(reason))
 
@@ -99,7 +106,12 @@ def _examine_scenarios(page: Page, settings: Settings) -> None:
     except SetupError as error:
         page.fail("scenarios", str(error))
         return
-    skipped = {name: lack for name, made in found.items() if (lack := lacking(made, settings.target))}
+    reach = reach_of(settings)
+    try:
+        skipped = {n: lack for n, made in found.items() if (lack := lacking(made, settings.target, reach))}
+    except SetupError as error:
+        page.fail("scenarios", str(error))
+        return
     summary = f"{len(found) - len(skipped)} of {len(found)} can be raced"
     if len(found) == len(skipped):
         page.fail("scenarios", summary, _operations_hint(settings.target))

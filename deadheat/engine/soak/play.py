@@ -27,12 +27,13 @@ from deadheat.schedule import Barrage
 from deadheat.stripe_sim import MONTHLY, Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from deadheat.engine.cast import Part
     from deadheat.engine.deployment import Deployment
     from deadheat.engine.soak.wire import Said
     from deadheat.history import Step
+    from deadheat.invariants.settled import Json
 
 SOURCES = frozenset({"event", "invoice", "checkout.session"})
 
@@ -48,7 +49,8 @@ class Play:
         self.mark = self.account.mark()
         barrage = Barrage(seed)
         barrage.begin(1)
-        self.gate = RunGate(self.account, self.crowd, self.recorder, barrage)
+        call_ms = deployment.settings.stripe_latency_ms
+        self.gate = RunGate(self.account, self.crowd, self.recorder, barrage, call_ms=call_ms)
         self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
         self.courier = Courier(
             deployment.client, deployment.webhook_path, self.outbox, self.recorder, barrage
@@ -98,14 +100,14 @@ class Play:
         await self.quiet.reached()
         if not self.deployment.webhook_path:
             tables = await self._tables()
-            return self._made(tables, tables)
+            return self._made(tables, tables, offenders=await self._offenders())
         refused = await settle(self.account, self.courier, self.quiet.reached)
-        tables = await self._tables()
+        tables, offenders = await self._tables(), await self._offenders()
         forged_changed = await self._forge(tables)
         await again(self.account, self.courier)
         await self.quiet.reached()
         await settle(self.account, self.courier, self.quiet.reached)
-        return self._made(tables, await self._tables(), refused, forged_changed)
+        return self._made(tables, await self._tables(), refused, forged_changed, offenders)
 
     def _answered(self, said: Answered, part: Part) -> None:
         self.crowd.known_as(part, said.user_id)
@@ -200,12 +202,17 @@ class Play:
         sources = [object_id for kind, object_id in made if kind in SOURCES]
         return await self.deployment.database.read(self.crowd.user_ids(), sources)
 
+    async def _offenders(self) -> Mapping[str, tuple[Json, ...] | Trouble]:
+        database = self.deployment.database
+        return {} if database is None else await database.offenders(self.crowd.user_ids())
+
     def _made(
         self,
         before_again: Tables,
         after_again: Tables,
         refused: tuple[str, ...] = (),
         forged_changed: tuple[int, ...] = (),
+        offenders: Mapping[str, tuple[Json, ...] | Trouble] | None = None,
     ) -> Settled:
         self.deployment.check_alive()
         made = self.account.made_since(self.mark)
@@ -221,6 +228,8 @@ class Play:
             forged_changed=forged_changed,
             asked_for=self.crowd.asked_for(),
             webhooks=bool(self.deployment.webhook_path),
+            statuses=self.deployment.settings.target.statuses,
+            offenders=offenders or {},
             history=self.recorder.history(),
         )
 

@@ -149,7 +149,9 @@ async def _play(
             outcome.settled = await outcome.play.settled()
         outcome.settle_s = time.perf_counter() - began
         began = time.perf_counter()
-        outcome.judgement = judge(outcome.settled, deployment.settings.invariants)
+        outcome.judgement = judge(
+            outcome.settled, deployment.settings.invariants, deployment.settings.every_invariant
+        )
         outcome.judge_s = time.perf_counter() - began
     except TimeoutError:
         outcome.reasons.append("what the load left was not settled in time")

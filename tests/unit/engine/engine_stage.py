@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import httpx
 
 from deadheat.engine.conduct import Sequels
+from deadheat.engine.levels import WHOLE, Reach
 from deadheat.engine.quiet import Habits
 from deadheat.engine.run import Ran, run_program
 from deadheat.history import StepKind
@@ -61,6 +62,8 @@ class Stage:
     habits: Habits = field(default_factory=Habits)
     sequels: Sequels = field(default_factory=Sequels)
     controlled: bool = False
+    reach: Reach = WHOLE
+    leftovers: None = None
     blocking: None = None
     parking: None = None
     past: deque[str] = field(default_factory=deque)

@@ -52,6 +52,7 @@ class BillingWorld:
     asked_for: dict[str, int] = field(default_factory=dict)
     made_to_fail: bool = False
     webhooks: bool = True
+    statuses: dict[str, frozenset[str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     counter: int = 0
 
@@ -230,6 +231,7 @@ class BillingWorld:
             asked_for=dict(self.asked_for),
             made_to_fail=self.made_to_fail,
             webhooks=self.webhooks,
+            statuses=self.statuses,
             history=History(tuple(self.steps)),
         )
 

@@ -9,7 +9,7 @@ from billing_world import BillingWorld
 
 from deadheat import history
 from deadheat.history import Plane, StepKind
-from deadheat.invariants import case, policies
+from deadheat.invariants import case
 from deadheat.invariants.case import Case
 from deadheat.report import plain, prose
 
@@ -40,9 +40,7 @@ def test_an_object_that_no_step_shows_has_no_step() -> None:
     assert made_in(world, "cus_1", "cus_11") == (1,)
 
 
-@pytest.mark.parametrize(
-    "module", [case, policies, history, plain, prose], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [case, history, plain, prose], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     from deadheat.invariants.settled import Person
 

@@ -134,6 +134,8 @@ def test_the_summary_of_a_suite() -> None:
         "runs": 56,
         "runs_per_s": 4.48,
         "not_checked": {"charged-once": "switched off in [invariants]"},
+        "unproven": [],
+        "left": None,
         "scenarios": [
             scenario("checkout.two-tabs", "clean", 24, coverage={**coverage(24), "bound": 0.125}),
             scenario("signup.two-at-once", "violated", 24, violated=names, findings=[FOUND_BY_BARRAGE]),
