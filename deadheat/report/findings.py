@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deadheat.invariants import BUILT_IN
+from deadheat.proof import UNKNOWN, prove
 from deadheat.report.diagram import diagram
 from deadheat.report.plain import plain
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deadheat.engine.events import Finding
+    from deadheat.proof import Proof
 
 EVIDENCE_MAX = 3
 DIAGRAM_CHARS = 78  # two are the margin's
@@ -94,11 +96,15 @@ def group_lines(group: Group, history: Path | None, replay_options: str = "") ->
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     lines = [f"{plain(group.first.scenario)}: {listed} {'is' if len(names) == 1 else 'are'} violated"]
     evidence = [one for finding in group.findings for one in finding.violation.evidence]
+    proofs = proofs_of(group.findings)
     marked = {seq for one in evidence for seq in one.steps}
+    marked |= {seq for proof in proofs if proof.pair for seq in (proof.pair.look, proof.pair.act)}
     drawn = diagram(group.first.history, marked=marked, width=DIAGRAM_CHARS)
     lines += [f"  {line}".rstrip() for line in drawn] + [""] * bool(drawn)
+    for proof in proofs:
+        lines += why_lines(proof)
     for finding in group.findings:
-        lines += proof_lines(finding)
+        lines += evidence_lines(finding)
         lines.append(
             f"    Shown in {finding.shown_in} of {_many(finding.runs, 'run')} of {plain(finding.strategy)}, "
             f"first after {_many(finding.runs_until_found, 'run')} of the scenario."
@@ -109,9 +115,25 @@ def group_lines(group: Group, history: Path | None, replay_options: str = "") ->
     return lines
 
 
-def proof_lines(finding: Finding) -> list[str]:
-    """Give the proof that an invariant was violated."""
-    holds_when = _HOLDS_WHEN.get(finding.invariant)
+def proofs_of(findings: Sequence[Finding]) -> list[Proof]:
+    """Give the proofs of findings, those of the same shape and pair once; none that recognised nothing."""
+    proofs: dict[object, Proof] = {}
+    for finding in findings:
+        proof = prove(finding.violation, finding.history)
+        if proof.shape != UNKNOWN:
+            proofs.setdefault((proof.shape, proof.pair), proof)
+    return list(proofs.values())
+
+
+def why_lines(proof: Proof) -> list[str]:
+    """Give a proof in lines: what came in which order, and what closes bugs of this shape."""
+    lines = [f"  Why ({proof.shape}):", *(f"    {plain(sentence)}" for sentence in proof.says)]
+    return [*lines, f"    What closes this class: {'; or '.join(proof.repairs)}."]
+
+
+def evidence_lines(finding: Finding) -> list[str]:
+    """Give what shows that an invariant was violated."""
+    holds_when = plain(finding.violation.holds_when) or _HOLDS_WHEN.get(finding.invariant)
     lines = [f"  {plain(finding.invariant)}{f' holds when {holds_when}.' if holds_when else ':'}"]
     evidence = finding.violation.evidence
     lines += [f"    {plain(one.says)}" for one in evidence[:EVIDENCE_MAX]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.events import Finding, Verdict
 from deadheat.history import Plane, StepKind
-from deadheat.report.findings import proof_lines
+from deadheat.report.findings import evidence_lines, proofs_of, why_lines
 from deadheat.report.plain import plain
 from deadheat.report.steps import says
 from deadheat.schedule.names import strand_key, strand_of
@@ -170,7 +170,9 @@ def replay_lines(replays: Replays) -> Iterator[str]:
     yield ""
     for finding in replays.shown:
         yield f"{plain(replays.scenario)}: {plain(finding.invariant)} is violated"
-        yield from proof_lines(finding)
+        yield from evidence_lines(finding)
+    for proof in proofs_of(replays.shown):
+        yield from why_lines(proof)
     if replays.shown:
         yield ""
     if replays.verdict is Verdict.VIOLATED:
