@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deadheat.engine.cast import Cast, Part, planted
 from deadheat.engine.stripe_server import OpenGate
 from deadheat.history import Plane, Recorder, StepKind
+from deadheat.schedule import CALL_MS
 from deadheat.stripe_sim import Faults
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ NOBODY = "unattributed"
 class RunGate:
     """Lets the Stripe calls of one run pass. ``armed`` faults strike only while it is set.
 
-    ``barrage`` draws how long calls take; ``conductor`` knows the strands of the run, and holds.
+    ``barrage`` draws how long calls take, within ``call_ms``; ``conductor`` knows the strands of the
+    run, and holds.
     """
 
     account: Account
@@ -41,6 +43,7 @@ class RunGate:
     recorder: Recorder
     barrage: Barrage | None = None
     conductor: Conductor | None = None
+    call_ms: tuple[float, float] = CALL_MS
     armed: bool = False
     in_flight: int = 0
     faults: Faults = field(default_factory=Faults)
@@ -126,7 +129,7 @@ class RunGate:
 
     async def _timed(self, barrage: Barrage, kind: StepKind, call: Call) -> None:
         if kind is StepKind.EFFECT:
-            latency = barrage.latency()
+            latency = barrage.latency(self.call_ms)
             self._to_response_ms[id(call)] = latency.to_response_ms
             await asyncio.sleep(latency.to_effect_ms / 1000)
         elif kind is StepKind.RESPONSE:

@@ -1,6 +1,6 @@
 """Schedules, the strategies that make them, and the shrinker that makes them small."""
 
-from deadheat.schedule.barrage import Barrage, Latency
+from deadheat.schedule.barrage import CALL_MS, Barrage, Latency
 from deadheat.schedule.delay_bounded import DelayBounded
 from deadheat.schedule.exhaustive import PREEMPTIONS, Exhaustive, Frontier
 from deadheat.schedule.names import StepName, strand_key
@@ -19,6 +19,7 @@ from deadheat.schedule.yield_points import Yield
 
 __all__ = [
     "BY_NAME",
+    "CALL_MS",
     "PCT",
     "PORTFOLIO",
     "PREEMPTIONS",

@@ -1,8 +1,9 @@
 """Barrage: everything at once, released by a barrier, against a Stripe that takes its time.
 
 There is no control and so no replay: the seed fixes what is drawn, not what the machine makes of
-it. A call takes 5 to 50 ms, the range of a near and a far Stripe; its effect falls anywhere within
-that time, since an effect early in a long call is what lets a webhook overtake the response.
+it. A call takes 5 to 50 ms where nothing else is asked for, the range of a near and a far Stripe; its
+effect falls anywhere within that time, since an effect early in a long call is what lets a webhook
+overtake the response.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Barrage:
         """Start a run with draws of its own."""
         self._random = random.Random(f"{self._seed}/{run}")
 
-    def latency(self) -> Latency:
-        """Draw a call of 5 to 50 ms, its effect anywhere within."""
-        total = self._random.uniform(*CALL_MS)
+    def latency(self, call_ms: tuple[float, float] = CALL_MS) -> Latency:
+        """Draw a call that takes between these two, in milliseconds, its effect anywhere within."""
+        total = self._random.uniform(*call_ms)
         to_effect = self._random.uniform(0.0, total)
         return Latency(to_effect, total - to_effect)
 

@@ -43,7 +43,7 @@ class TestLayers:
             tmp_path,
             'strategy = "serial"\nschedules = 7\nseconds = 0.5\nseed = 9\nworkers = 2\n'
             'postgres = "embedded"\nstripe-mock = "off"\nstripe-mock-mode = "warn"\n'
-            'scenarios = ["races", "/abs/races"]\n' + TARGET,
+            'stripe-latency-ms = [0, 2.5]\nscenarios = ["races", "/abs/races"]\n' + TARGET,
         )
         settings = load(tmp_path)
         assert settings.strategy == "serial"
@@ -53,7 +53,14 @@ class TestLayers:
             "off",
             "warn",
         )
+        assert settings.stripe_latency_ms == (0.0, 2.5)
         assert settings.scenarios == (tmp_path / "races", Path("/abs/races"))
+
+    @pytest.mark.parametrize("value", ["5", "[5]", "[50, 5]", "[-1, 5]", "[0, 1e9]", "[true, 5]", "[0, nan]"])
+    def test_a_latency_is_two_numbers_in_order(self, tmp_path: Path, value: str) -> None:
+        write(tmp_path, f"stripe-latency-ms = {value}\n" + TARGET)
+        with pytest.raises(SettingsError, match=r"stripe-latency-ms: should be two numbers of milliseconds"):
+            load(tmp_path)
 
     def test_every_run_setting_may_stand_in_the_environment(self, tmp_path: Path) -> None:
         write(tmp_path, TARGET)

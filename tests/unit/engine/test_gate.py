@@ -221,6 +221,9 @@ def test_a_timed_call_takes_the_time_that_barrage_draws(monkeypatch: pytest.Monk
     latency = SimpleNamespace(to_effect_ms=30.0, to_response_ms=12.0)
     stripe.call(stripe.ada)
     assert slept == []
-    stripe.gate.barrage = SimpleNamespace(latency=lambda: latency)  # type: ignore[assignment]
+    asked: list[tuple[float, float]] = []
+    drawing = SimpleNamespace(latency=lambda call_ms: asked.append(call_ms) or latency)  # type: ignore[func-returns-value]
+    stripe.gate.barrage, stripe.gate.call_ms = drawing, (10.0, 60.0)  # type: ignore[assignment]
     stripe.call(stripe.ada)
     assert slept == [30.0, 12.0]
+    assert asked == [(10.0, 60.0)]

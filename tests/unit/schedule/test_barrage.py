@@ -55,3 +55,10 @@ def test_a_delivery_takes_0_to_20_ms() -> None:
     assert DELIVERY_MS == (0.0, 20.0)
     assert 0.0 <= min(delays) < 2.0
     assert 18.0 < max(delays) <= 20.0
+
+
+def test_a_call_can_be_asked_to_take_other_times() -> None:
+    barrage = Barrage(1)
+    barrage.begin(1)
+    calls = [barrage.latency((200.0, 300.0)) for _ in range(MANY)]
+    assert all(200.0 <= call.to_effect_ms + call.to_response_ms <= 300.0 for call in calls)
