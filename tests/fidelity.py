@@ -102,8 +102,8 @@ def _placed(says: str, areas: Iterable[str]) -> tuple[str, str]:
     """Give the area and the text of a mark that belongs to no listed behaviour."""
     prefix, colon, text = says.partition(": ")
     area = {name.casefold(): name for name in areas}.get(prefix.casefold()) if colon else None
-    text = text if area else says
-    return area or _FURTHER, (text[0].upper() + text[1:]).replace("|", "\\|")
+    text = (text if area else says).replace("|", "\\|")
+    return area or _FURTHER, text if "_" in text.partition(" ")[0] else text[0].upper() + text[1:]
 
 
 def _link(test: str) -> str:
@@ -118,7 +118,8 @@ def _head(behaviours: Sequence[Behaviour], found: Sequence[Mark]) -> str:
         f"Made by `{COMMAND}` from the marks of the tests; a test fails when this page is stale. Each\n"
         "behaviour that a race can depend on has a row, with the tests that show it; one that is not there\n"
         f"says so. {len(behaviours)} behaviours were asked for, {missing} of them are missing, and\n"
-        f"{len({mark.test for mark in found})} tests carry a mark.\n"
+        f"{len({mark.test for mark in found})} tests carry a mark. Those of Stripe's Node library are skipped, by name, where node\n"
+        "or npm is missing, and those of stripe-mock where there is none.\n"
     )
 
 

@@ -96,7 +96,7 @@ def test_checkout_sessions(way: str, version: str) -> None:
     asyncio.run(story())
 
 
-@pytest.mark.fidelity("API versions see their own shapes: words of a session's ui_mode")
+@pytest.mark.fidelity("Objects: API versions see their own shapes: words of a session's ui_mode")
 @BOTH_WAYS
 @pytest.mark.parametrize(
     ("version", "hosted", "embedded", "of_another"),

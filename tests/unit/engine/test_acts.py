@@ -59,6 +59,7 @@ class Stage:
         return [i["billing_reason"] for i in self.account.made_since(0).invoices]
 
 
+@pytest.mark.fidelity("The customer who pays and never returns")
 def test_who_pays_owns_what_comes_of_it() -> None:
     stage = Stage()
     session = stage.opens(stage.ada)

@@ -115,6 +115,7 @@ def test_a_stream_waits_for_what_is_emitted_late_in_the_race(order: Order) -> No
     assert len(post.came) == 4
 
 
+@pytest.mark.fidelity("Events are delivered in any order")
 def test_a_reversed_stream_waits_for_the_others_and_begins_with_the_last_event() -> None:
     post = Post()
     racing = True
