@@ -117,9 +117,9 @@ def _head(behaviours: Sequence[Behaviour], found: Sequence[Mark]) -> str:
         "# What the Stripe simulator does as Stripe does\n\n"
         f"Made by `{COMMAND}` from the marks of the tests; a test fails when this page is stale. Each\n"
         "behaviour that a race can depend on has a row, with the tests that show it; one that is not there\n"
-        f"says so. {len(behaviours)} behaviours were asked for, {missing} of them are missing, and\n"
-        f"{len({mark.test for mark in found})} tests carry a mark. Those of Stripe's Node library are skipped, by name, where node\n"
-        "or npm is missing, and those of stripe-mock where there is none.\n"
+        f"says so. {len(behaviours)} behaviours were asked for, {missing} of them missing;\n"
+        f"{len({mark.test for mark in found})} tests carry a mark. Those of Stripe's Node library are\n"
+        "skipped, by name, where node or npm is missing, and those of stripe-mock where there is none.\n"
     )
 
 

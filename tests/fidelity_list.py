@@ -177,7 +177,6 @@ BEHAVIOURS = tuple(
 )
 
 BORROWED = (
-    "GET /v1/payment_methods",
     "GET /v1/coupons",
     "GET /v1/promotion_codes",
     "GET /v1/tax_rates",

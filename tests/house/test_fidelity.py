@@ -100,5 +100,5 @@ def test_rows_of_the_page() -> None:
     assert "| A lost answer | **missing**: nobody loses any |" in keys
     assert "| More \\| of them | [test_b](../u.py) |" in keys
     assert "| Odd | [test_c](../u.py) |" in further
-    assert "2 behaviours were asked for, 1 of them are missing" in " ".join(text.split())
+    assert "2 behaviours were asked for, 1 of them missing" in " ".join(text.split())
     assert "| `/v1/customers` | GET, POST |" in further
