@@ -126,7 +126,8 @@ def older_over_newer(
     del named, history
     if invariant not in ABOUT_STATE:
         return None
-    writes = [a for a in seen if a.wrote and not a.at_stripe and "/" in a.strand]
+    events = [a for a in seen if not a.at_stripe and "/" in a.strand and _phase(a) != AGAIN]
+    writes = [access for access in events if access.wrote]
     for last in reversed(writes):
         before = [
             a for a in writes if a.sent < last.sent and a.shares_rows(last) and _event(a) != _event(last)

@@ -107,6 +107,17 @@ def test_the_last_of_two_events_is_what_is_left() -> None:
     assert "fetched from Stripe under a lock" in proof.repairs[0]
 
 
+def test_what_comes_once_more_after_all_has_settled_is_not_what_is_left() -> None:
+    story = Story()
+    story.sql(f"C1/{DELETED}/1", "update subscriptions", 1)
+    story.sql(f"stripe/settling/{CREATED}/4", "update subscriptions", 1)
+    for again in (CREATED, DELETED):
+        story.sql(f"stripe/again/{again}/7", "update subscriptions", 1)
+    proof = prove(broken("subscription-matches-stripe"), story.history)
+    assert (proof.shape, proof.pair) == ("older-over-newer", Pair(1, 3))
+    assert f"The event {CREATED} wrote it after that (step 3)" in proof.says[1]
+
+
 def test_two_of_the_same_event_are_not_older_and_newer() -> None:
     story = Story()
     story.sql(f"C1/{CREATED}/1", "update subscriptions", 1)
