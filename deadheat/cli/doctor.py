@@ -35,9 +35,11 @@ STYLES = {Health.OK: "green", Health.WARN: "yellow", Health.FAIL: "bold red"}
 
 
 @click.command()
-@click.option("--target", metavar="reference|before|FILE", help="What to examine.")
+@click.option("--target", metavar="reference|before|FILE|URL", help="What to examine.")
 @click.option("--postgres", metavar="auto|embedded|docker|DSN", help="Which Postgres to use.")
 @click.option("--stripe-mock", metavar="auto|docker|PATH|URL|off", help="What validates Stripe calls.")
+@click.option("--stripe-port", type=click.IntRange(1, 65535), help="As for run.")
+@click.option("--postgres-port", type=click.IntRange(1, 65535), help="As for run.")
 @click.option("--json", type=click.Path(dir_okay=False, path_type=Path), help="Write the checks there.")
 def doctor(json: Path | None, **options: Any) -> None:
     """Try what a run needs, and say what can be controlled and checked here and what not.

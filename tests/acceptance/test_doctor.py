@@ -103,7 +103,9 @@ def test_the_reference_can_be_raced(tmp_path: Path) -> None:
     assert {"target: operation sign-up", "target: operation check-out"} <= set(operations)
     assert "POST /v1/checkout/sessions" in checks["target: operation check-out"]["seen"]
     assert "POST /v1/customers" in checks["target: Stripe calls"]["seen"]
-    assert checks["control: SQL statements"]["health"] == "warn"
+    assert "crossed the proxy" in checks["control: SQL statements"]["seen"]
+    assert checks["control: foreign traffic"]["seen"] == "none within 2 s"
+    assert checks["control: level"]["seen"] == "level 3 of 3: answers, the database, Stripe and statements"
     assert "ok    target: migrate: ran to its end" in ended.out
     assert "A run could be made" in ended.out
     assert [path.name for path in tmp_path.iterdir()] == ["doctor.json"]
@@ -194,7 +196,11 @@ def test_without_postgres_the_rest_is_still_told(tmp_path: Path) -> None:
     assert "not tried" in checks["target: target"]["seen"]
 
 
-def test_a_target_that_is_only_a_url_cannot_be_raced(dsn: str, tmp_path: Path) -> None:
-    ended = doctor(tmp_path, dsn, "--target", "http://127.0.0.1:9")
+def test_a_url_at_which_nobody_answers_cannot_be_raced(tmp_path: Path) -> None:
+    (tmp_path / "deadheat.toml").write_text(
+        '[target]\nbase-url = "http://127.0.0.1:9"\nready-seconds = 0.2\n[target.operations.sign-up]\n'
+        'request = "POST /sign-up"\n'
+    )
+    ended = deadheat("doctor", "--json", "doctor.json", folder=tmp_path)
     assert ended.code == 2
-    assert "only a URL" in examined(ended)["target: target"]["seen"]
+    assert "127.0.0.1:9" in examined(ended)["target: target"]["seen"]

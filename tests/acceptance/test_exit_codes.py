@@ -27,7 +27,11 @@ WRONG = [
     (["run", "--schedules", "0"], "--schedules"),
     (["run", "--stripe-mock", "/nowhere/stripe-mock"], "/nowhere/stripe-mock"),
     (["run", "--target", "nowhere.toml"], "nowhere.toml"),
-    (["run", "--target", "http://127.0.0.1:9"], "only a URL"),
+    (["soak", "--target", "http://127.0.0.1:9"], "only a URL"),
+    (["run", "--target", "http://app.example"], "app.example is not this machine"),
+    (["run", "--target", "http://127.0.0.1:9", "--stripe-port", "9"], "stripe-key"),
+    (["run", "--target", "http://127.0.0.1:9", "--postgres-port", "9"], "--postgres DSN"),
+    (["run", "--stripe-port", "9"], "Deadheat starts this target"),
 ]
 
 

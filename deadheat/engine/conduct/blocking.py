@@ -30,6 +30,11 @@ class Blocking:
         self._prepared: Any = None
         self.polls = 0
 
+    @property
+    def pid(self) -> int:
+        """The backend that answers us."""
+        return int(self._connection.get_server_pid())
+
     async def of(self, pids: Iterable[int]) -> Mapping[int, frozenset[int]]:
         """Give for each backend those it waits for; DatabaseLost when there is no asking."""
         self.polls += 1

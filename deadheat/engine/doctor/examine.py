@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 
 from deadheat.engine.deployment import Deployment, Grounds, open_deployment
 from deadheat.engine.doctor.check import Check, Page
+from deadheat.engine.doctor.control import Crossings, examine_control
 from deadheat.engine.doctor.machine import examine_machine
 from deadheat.engine.doctor.operations import Trials
 from deadheat.engine.doctor.plans import examine_plans
 from deadheat.engine.doctor.target import examine_tables, examine_webhook
-from deadheat.engine.postgres import PostgresServer, open_postgres
+from deadheat.engine.levels import reach_of
+from deadheat.engine.postgres import Dsn, PostgresServer, open_postgres
 from deadheat.engine.postgres.binaries import ordinary_account
+from deadheat.engine.standing import open_standing
 from deadheat.engine.stripe_mock import KEY, StripeMock
+from deadheat.engine.traffic import StatementCount
 from deadheat.errors import DeadheatError, SetupError
 from deadheat.stripe_sim import ApiRequest
 
@@ -38,33 +42,43 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> tuple[Ch
         checks.append(check)
         tell(check)
 
-    here, plans, target = (Page(area, note) for area in ("machine", "settings", "target"))
+    here, plans, target, control = (Page(a, note) for a in ("machine", "settings", "target", "control"))
+    reach = reach_of(settings)
     async with AsyncExitStack() as stack:
         await examine_machine(here, state_folder=settings.state_folder)
         postgres = await _examine_postgres(here, settings, stack)
-        mock = await _examine_mock(here, settings, stack)
+        mock = await _examine_mock(here, settings, stack) if reach.stripe else None
         examine_plans(plans, settings)
-        if postgres is None:
+        if postgres is None and settings.target.start is not None:
             target.warn("target", "not tried: there is no Postgres for it")
         elif (deployment := await _put_up(target, settings, postgres, mock, stack)) is not None:
-            await _examine_target(target, deployment, settings.target.tables)
-    _tell_control(Page("control", note), settings)
+            crossings = await _examine_target(target, deployment, settings.target.tables)
+            await examine_control(control, deployment, crossings)
     return tuple(checks)
 
 
-async def _examine_target(page: Page, deployment: Deployment, tables: Mapping[str, str]) -> None:
+async def _examine_target(page: Page, deployment: Deployment, tables: Mapping[str, str]) -> Crossings:
+    """Try the target; gives what crossed its wires meanwhile."""
+    statements = StatementCount()
+    if deployment.proxy is not None:
+        deployment.proxy.gate = statements
     trials = Trials(deployment)
     await trials.examine(page)
+    crossings = Crossings(statements=statements.flights, calls=sum(len(tried.calls) for tried in trials.done))
     try:
         await examine_webhook(page, deployment)
         await examine_tables(page, deployment, tables, trials.done)
         deployment.check_alive()
     except DeadheatError as error:
         page.fail("target", str(error))
+    return crossings
 
 
 async def _examine_postgres(page: Page, settings: Settings, stack: AsyncExitStack) -> PostgresServer | None:
-    """Open the server and make a database on it; None when that cannot be."""
+    """Open the server and make a database on it; None when that cannot be, or is not to be."""
+    if settings.target.start is None:
+        await _examine_own_database(page, settings)
+        return None
 
     def notice(text: str) -> None:
         page.warn("postgres", text)
@@ -86,6 +100,24 @@ async def _examine_postgres(page: Page, settings: Settings, stack: AsyncExitStac
     how = f"started in {elapsed_s:.1f} s" if server.provisioned else "reached"
     page.ok("postgres", f"{server.describe}, {how}; databases can be created and dropped")
     return server
+
+
+async def _examine_own_database(page: Page, settings: Settings) -> None:
+    """Reach the database of a target that runs already; it is read, and nothing is made on its server."""
+    if not reach_of(settings).database:
+        page.warn("postgres", "no database is named: what the target writes is not read", "--postgres DSN")
+        return
+    try:
+        dsn = Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts)
+        connection = await dsn.connect()
+    except SetupError as error:
+        page.fail("postgres", str(error))
+        return
+    try:
+        version = str(await connection.fetchval("show server_version")).split(" ")[0]
+    finally:
+        await connection.close()
+    page.ok("postgres", f"{version} at {dsn.where}, database {dsn.database}: the target's own, only read")
 
 
 def _account() -> str:
@@ -125,26 +157,43 @@ async def _examine_mock(page: Page, settings: Settings, stack: AsyncExitStack) -
 
 
 async def _put_up(
-    page: Page, settings: Settings, postgres: PostgresServer, mock: StripeMock | None, stack: AsyncExitStack
+    page: Page,
+    settings: Settings,
+    postgres: PostgresServer | None,
+    mock: StripeMock | None,
+    stack: AsyncExitStack,
 ) -> Deployment | None:
-    """Migrate and start the target as a run would, without its mapped queries; None when that fails."""
-    target = settings.target
-    if target.start is None:
-        page.fail(
-            "target",
-            "only a URL is known of it: its Stripe calls and its database would be out of sight",
-            "Give [target] start, the command that starts it.",
-        )
-        return None
+    """Put the target up as a run would, without its mapped queries; None when that fails."""
     logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deadheat-doctor-")))
     grounds = Grounds(
-        settings=replace(settings, target=replace(target, tables={})),
+        settings=replace(settings, target=replace(settings.target, tables={})),
         postgres=postgres,
         mock=mock,
         logs=logs,
         run_id=f"doctor-{secrets.token_hex(4)}",
-        notice=lambda text: page.warn("simulator", text),
+        notice=lambda text: page.ok("to start", text),
     )
+    if settings.target.start is None:
+        return await _find(page, grounds, stack)
+    grounds.notice = lambda text: page.warn("simulator", text)
+    return await _start(page, grounds, stack)
+
+
+async def _find(page: Page, grounds: Grounds, stack: AsyncExitStack) -> Deployment | None:
+    """Reach a target that runs already."""
+    target = grounds.settings.target
+    try:
+        deployment = await stack.enter_async_context(open_standing(grounds))
+    except DeadheatError as error:
+        page.fail("target", str(error))
+        return None
+    page.ok("target", f"{target.base_url}{target.ready} answers; it runs already, and is not started")
+    return deployment
+
+
+async def _start(page: Page, grounds: Grounds, stack: AsyncExitStack) -> Deployment | None:
+    """Migrate and start a target."""
+    target = grounds.settings.target
     began = time.perf_counter()
     try:
         deployment = await stack.enter_async_context(open_deployment(grounds, 0))
@@ -158,16 +207,3 @@ async def _put_up(
     elapsed_s = time.perf_counter() - began
     page.ok("start", f"{target.ready} answers, {elapsed_s:.1f} s after an empty database")
     return deployment
-
-
-def _tell_control(page: Page, settings: Settings) -> None:
-    """Say which wires are ours in a run, and which are not yet."""
-    page.ok("operations", "started one by one (serial) or all at once (barrage)")
-    page.ok("Stripe calls", "delayed, made to fail, their answers lost")
-    if settings.target.webhook is not None:
-        page.ok("webhooks", "delivered by us: in any order, more than once, forged")
-    page.warn(
-        "SQL statements",
-        "not held: there is no Postgres proxy yet, so the order of statements within operations that "
-        "race is left to chance",
-    )

@@ -72,7 +72,8 @@ class Trials:
             page.fail("operations", "the target offers none", "Describe them in [target.operations].")
             return
         for operation in self.operations.values():
-            await self._examine(page, operation)
+            if operation.calls or operation.method is not None:  # else it happens at Stripe alone
+                await self._examine(page, operation)
         self._examine_crossings(page)
 
     async def _examine(self, page: Page, operation: OperationSettings) -> None:
@@ -94,7 +95,7 @@ class Trials:
         elif odd := self._odd(tried):
             page.warn(name, odd, "Correct the place in [target.operations].")
         else:
-            asked = ", ".join(tried.routes) or "none"
+            asked = ", ".join(tried.routes) or "none" if self.deployment.reach.stripe else "not seen"
             page.ok(name, f"{tried.answer.status}{_after(tried)}; Stripe calls: {asked}")
 
     def _tell_refused(self, page: Page, name: str, tried: Tried) -> None:
@@ -118,7 +119,7 @@ class Trials:
         if SIGN_UP in self.operations and SIGN_UP not in (operation.name, *before):
             first = (*provided(self.operations[SIGN_UP], self.operations), SIGN_UP)
             plans.append(tuple(dict.fromkeys((*first, *before))))
-        if any(self.operations[name].checkout_session for name in before):
+        if self.deployment.reach.stripe and any(self.operations[n].checkout_session for n in before):
             plans.append((*before, PAY))
         first_tried = None
         for plan in plans:
@@ -165,11 +166,12 @@ class Trials:
         customer, session = tried.answer.customer, tried.part.last_session
         if operation.customer and customer is None:
             return f"succeeded, but its answer has no customer at {operation.customer}"
-        if customer is not None and account.object("customer", customer) is None:
+        sees = self.deployment.reach.stripe
+        if sees and customer is not None and account.object("customer", customer) is None:
             return f"names the customer {customer}, whom the simulator does not know"
         if operation.checkout_session and session is None:
             return f"succeeded, but its answer has no session at {operation.checkout_session}"
-        if operation.checkout_session and account.object("checkout.session", session or "") is None:
+        if sees and operation.checkout_session and account.object("checkout.session", session or "") is None:
             return f"names the session {session}, which the simulator does not know: nobody could pay it"
         return None
 
@@ -179,6 +181,8 @@ class Trials:
         unknown = [call for call in calls if call.attribution == NOBODY]
         if not any(tried.answer.success for tried in self.done):
             page.fail("Stripe calls", "no operation succeeded, so there is nothing to race")
+        elif not self.deployment.reach.stripe:
+            page.ok("Stripe calls", "not seen: the target's Stripe base is not the simulator")
         elif not calls:
             page.fail(
                 "Stripe calls",

@@ -45,7 +45,7 @@ def _provide(
 ) -> None:
     waiting = (*waiting, operation.name)
     for name in missing(operation):
-        givers = [o for o in operations.values() if any(name in call.capture for call in o.calls)]
+        givers = [o for o in operations.values() if name in o.gives()]
         free = [giver for giver in givers if giver.name not in waiting]
         if not free:
             raise SetupError(

@@ -33,6 +33,9 @@ async def examine_webhook(page: Page, deployment: Deployment) -> None:
     if webhook is None:
         page.warn("webhook", "there is no [target.webhook]: no event is delivered, and none is checked")
         return
+    if not deployment.reach.stripe:
+        page.ok("webhook", "not tried: its events are Stripe's own here, and Deadheat sends none")
+        return
     account = deployment.account
     endpoint = Endpoint(
         url=deployment.endpoint.url, secret=deployment.endpoint.secret, api_version=webhook.api_version
@@ -80,7 +83,10 @@ async def examine_tables(
     page: Page, deployment: Deployment, tables: Mapping[str, str], tried: list[Tried]
 ) -> None:
     """Run each mapped query for the users of the operations that were done."""
-    assert deployment.database is not None  # a deployment has a connection, mapped queries or not
+    if deployment.database is None:
+        if tables:
+            page.warn("tables", "mapped, and not read: no database is named", "--postgres DSN")
+        return
     connection = deployment.database.connection
     users = [user_id for one in tried for user_id in one.part.ids]
     named = [one for one in tried if one.answer.success and one.answer.customer]
