@@ -141,7 +141,8 @@ class Coverage:
     said this and another that, ``late`` those that came while another step was in the air.
     ``unordered`` are flights of which another overlapped. ``diverged`` replays left their schedule.
     ``repeated`` schedules were run twice; ``differing`` says how those differed that did.
-    ``exhausted`` is there where the search was exhaustive.
+    ``conflicting`` pairs of steps touch the same relation or Stripe objects, one of them writing, as far as
+    statements say; ``in_both_orders`` of them were. ``exhausted`` is there of an exhaustive search.
     """
 
     schedules: int = 0
@@ -154,6 +155,8 @@ class Coverage:
     diverged: int = 0
     repeated: int = 0
     differing: tuple[str, ...] = ()
+    conflicting: int = 0
+    in_both_orders: int = 0
     exhausted: Exhausted | None = None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.events import Coverage, Exhausted, Exploration, Finding, RunFinished, Verdict
 from deadheat.history import Plane
 from deadheat.invariants import Tally
+from deadheat.schedule import conflicts_of, pairs_in_both_orders
 
 if TYPE_CHECKING:
     from deadheat.engine.run import Ran
@@ -67,6 +68,7 @@ class Seen:
     repeated: int = 0
     differing: list[str] = field(default_factory=list)
     frontier: Frontier | None = None
+    conflicts: set[tuple[str, str]] = field(default_factory=set)
 
     def note(
         self,
@@ -107,6 +109,7 @@ class Seen:
         if schedule is not None:
             self.schedules.add(schedule.fingerprint)
         self.choices += len(ran.trace)
+        self.conflicts |= conflicts_of(ran.trace)
         if ran.trace:
             self.attributed += ran.attributed
             self.unattributed += ran.unattributed
@@ -175,6 +178,7 @@ class Seen:
 
     def coverage(self) -> Coverage:
         """Say what the runs under control covered, and what they could not order."""
+        conflicting, in_both_orders = pairs_in_both_orders(self.conflicts)
         return Coverage(
             schedules=len(self.schedules),
             choices=self.choices,
@@ -186,6 +190,8 @@ class Seen:
             diverged=self.diverged,
             repeated=self.repeated,
             differing=tuple(self.differing),
+            conflicting=conflicting,
+            in_both_orders=in_both_orders,
             exhausted=None if self.frontier is None else _exhausted(self.frontier),
         )
 

@@ -35,6 +35,9 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
         f"{f'{_part(disagreed, steps)} doubtful, ' if disagreed else ''}"
         f"{_part(sum(one.late for one in covered), steps)} late, of {_many(steps, 'step')}"
     )
+    if conflicting := sum(one.conflicting for one in covered):
+        both = sum(one.in_both_orders for one in covered)
+        yield f"conflicts: {_many(conflicting, 'pair')} of steps seen to conflict, {both} in both orders"
     yield _inside(explorations)
     for exploration in explorations:
         if (search := exploration.coverage.exhausted) is not None:

@@ -140,6 +140,8 @@ def _coverage(exploration: Exploration) -> dict[str, Any]:
         "overlapped": covered.unordered,
         "repeated": covered.repeated,
         "differing": list(covered.differing),
+        "conflicting": covered.conflicting,
+        "in_both_orders": covered.in_both_orders,
         "exhausted": None if covered.exhausted is None else asdict(covered.exhausted),
     }
 

@@ -14,7 +14,15 @@ from deadheat.schedule.serial import Serial
 from deadheat.schedule.shrink import Outcome, Shrunk, Strand, shrink
 from deadheat.schedule.strategy import Held, Strategy, default_choice
 from deadheat.schedule.token import TOKEN_MAX
-from deadheat.schedule.trace import Released, Switch, context_switches, steps_of, switches_of
+from deadheat.schedule.trace import (
+    Released,
+    Switch,
+    conflicts_of,
+    context_switches,
+    pairs_in_both_orders,
+    steps_of,
+    switches_of,
+)
 from deadheat.schedule.yield_points import Yield
 
 __all__ = [
@@ -44,10 +52,12 @@ __all__ = [
     "Strategy",
     "Switch",
     "Yield",
+    "conflicts_of",
     "context_switches",
     "default_choice",
     "fingerprint_of",
     "make_strategy",
+    "pairs_in_both_orders",
     "shares",
     "shrink",
     "steps_of",

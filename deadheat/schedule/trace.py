@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from deadheat.schedule.strategy import Held, default_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 TOGETHER = "+"
 
@@ -63,6 +63,33 @@ def switches_of(trace: Sequence[Released]) -> tuple[Switch, ...]:
 def steps_of(trace: Sequence[Released]) -> tuple[str, ...]:
     """Give the keys in order of release, one entry for each choice."""
     return tuple(TOGETHER.join(choice.keys) for choice in trace)
+
+
+def conflicts_of(trace: Sequence[Released]) -> set[tuple[str, str]]:
+    """Give the pairs of steps of different actors that conflict, by label, in the order in which they went.
+
+    Two steps of one label are a pair as well: which actor's goes first is an order too, and then the
+    labels carry the actor. See `pairs_in_both_orders`.
+    """
+    steps = [step for choice in trace for step in choice.steps if step.reads or step.writes]
+    found: set[tuple[str, str]] = set()
+    for at, second in enumerate(steps):
+        for first in steps[:at]:
+            if first.actor != second.actor and first.conflicts(second):
+                found.add((_place(first, second), _place(second, first)))
+    return found
+
+
+def _place(step: Held, other: Held) -> str:
+    same = step.name.label == other.name.label
+    return f"{step.actor} {step.name.label}" if same else step.name.label
+
+
+def pairs_in_both_orders(found: Collection[tuple[str, str]]) -> tuple[int, int]:
+    """Count conflicting pairs, and those of them that were seen in both orders."""
+    pairs = {frozenset(pair) for pair in found}
+    both = {frozenset(pair) for pair in found if pair[::-1] in found}
+    return len(pairs), len(both)
 
 
 def context_switches(trace: Sequence[Released]) -> int:

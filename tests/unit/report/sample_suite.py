@@ -71,6 +71,8 @@ COVERAGE = Coverage(
     unordered=3,
     diverged=1,
     repeated=10,
+    conflicting=12,
+    in_both_orders=9,
     differing=("step 7 was to be A1s1, which never came; held: nothing",),
 )
 

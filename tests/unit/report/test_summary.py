@@ -42,7 +42,15 @@ def summarised(explorations: Sequence[Exploration], **changes: object) -> dict[s
 def coverage(sampled: int) -> dict[str, Any]:
     """What an exploration says that covered nothing under control."""
     counts = ("schedules", "choices", "steps", "unattributed", "disagreed", "late", "overlapped", "repeated")
-    return {"sampled": sampled, "bound": None, **dict.fromkeys(counts, 0), "differing": [], "exhausted": None}
+    return {
+        "sampled": sampled,
+        "bound": None,
+        **dict.fromkeys(counts, 0),
+        "differing": [],
+        "conflicting": 0,
+        "in_both_orders": 0,
+        "exhausted": None,
+    }
 
 
 def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
@@ -84,6 +92,8 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "overlapped": 3,
         "repeated": 10,
         "differing": ["step 7 was to be A1s1, which never came; held: nothing"],
+        "conflicting": 12,
+        "in_both_orders": 9,
         "exhausted": None,
     }
 
