@@ -7,13 +7,15 @@ where there is one, and awaits the gate before each crossing. Between a crossing
 stripe-mock is asked before `received`, as its objections are about the parameters only. They count
 ("enforce") when the request speaks the API version of stripe-mock's own specification or names none;
 in any other version a parameter, or a word of an enumeration, that stripe-mock does not know is a
-warning, and so is everything under mode "warn".
+warning, and so is everything under mode "warn". A route that is not modelled is stripe-mock's to answer;
+that a write there changed nothing is told once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import re
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from deadheat.engine.stripe_connection import Connection
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from deadheat.engine.stripe_mock import StripeMock
     from deadheat.stripe_sim import Account, ApiRequest, ApiResponse, Call
     from deadheat.stripe_sim.objection import Objection
+
+_ID = re.compile(r"(?<!^)/[^/]*[0-9A-Z][^/]*")
 
 
 class StripeGate(Protocol):
@@ -184,6 +188,7 @@ class StripeServer:
             answer = await self._mock.answer(call.request)
             if answer is not None:
                 self.account.borrow(call, answer)
+                self._tell_borrowed(call.request, answer)
             return
         found = await self._mock.objection(call)
         if found is None:
@@ -203,6 +208,14 @@ class StripeServer:
         key = api_key(request)
         if key is not None and key.startswith(LIVE):
             self._notice_once("The target sent a live Stripe key; the call was refused. Give it a test key.")
+
+    def _tell_borrowed(self, request: ApiRequest, answer: ApiResponse) -> None:
+        """Say that a write that was answered changed nothing, once for each route."""
+        if request.method != "GET" and answer.status < 300:
+            path = _ID.sub("/:id", request.path)
+            self._notice_once(
+                f"{request.method} {path} is not modelled: stripe-mock answered it, and nothing changed."
+            )
 
     def _notice_once(self, text: str) -> None:
         if text not in self._noticed:

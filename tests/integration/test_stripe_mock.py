@@ -141,6 +141,24 @@ def test_it_answers_what_we_do_not_model_under_our_headers_and_keys() -> None:
     with_mock(story)
 
 
+@pytest.mark.fidelity("stripe-mock behind: a write that it answered changed nothing, which is told once")
+def test_a_write_that_it_answered_is_told_once_for_each_route() -> None:
+    async def story(account: Any, server: Any, mock: StripeMock) -> None:
+        v1 = client(server).v1
+        for _ in range(2):
+            coupon = await v1.coupons.create_async({"duration": "once"})
+            await v1.coupons.update_async(f"{coupon.id}A1", {"name": "a"})
+        await v1.coupons.list_async()
+        await v1.customers.create_async({"email": "a@b.c"})
+
+    notices: list[str] = []
+    with_mock(story, notices=notices)
+    assert notices == [
+        f"POST /v1/coupons{of} is not modelled: stripe-mock answered it, and nothing changed."
+        for of in ("", "/:id")
+    ]
+
+
 @pytest.mark.fidelity("It answers routes that are not modelled")
 def test_it_answers_each_route_that_the_page_on_fidelity_names() -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:

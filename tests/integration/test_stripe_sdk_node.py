@@ -177,6 +177,24 @@ def test_subscriptions_invoices_refunds_and_events() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.fidelity("stripe-node, everyday calls")
+@pytest.mark.parametrize("version", [None, API_VERSION], ids=["latest", "clover"])
+def test_billing_without_checkout(version: str | None) -> None:
+    async def story() -> None:
+        async with told("billing", MONTHLY, version=version) as (account, _, node):
+            assert await node.said("paid") == {"status": "active", "invoice": "paid"}
+            confirmed = {"first": "incomplete", "intent": "succeeded", "then": "active"}
+            assert await node.said("confirmed") == confirmed
+            declined = await node.said("declined")
+            assert (declined["class"], declined["code"]) == ("StripeCardError", "card_declined")
+            assert await node.said("portal") == {"customer": True, "url": "string"}
+            endpoint = await node.said("endpoint")
+            assert endpoint["kept"] is None
+            assert account.outbox(endpoint["id"]).endpoint.secret == endpoint["secret"]
+
+    asyncio.run(story())
+
+
 @pytest.mark.fidelity("Official libraries: stripe-node with versions before and after basil")
 @pytest.mark.fidelity("Before basil a subscription is first incomplete")
 @pytest.mark.fidelity("From basil on a subscription appears when it is paid")

@@ -162,6 +162,36 @@ const stories = {
     });
   },
 
+  async billing(stripe, price) {
+    const customer = await stripe.customers.create({ email: "ada@example.test" });
+    const card = await stripe.paymentMethods.attach("pm_card_visa", { customer: customer.id });
+    const items = [{ price, quantity: 1 }];
+    const paid = await stripe.subscriptions.create({
+      customer: customer.id,
+      items,
+      default_payment_method: card.id,
+      expand: ["latest_invoice"],
+    });
+    await tell("paid", { status: paid.status, invoice: paid.latest_invoice.status });
+    const waiting = await stripe.subscriptions.create({
+      customer: customer.id,
+      items,
+      payment_behavior: "default_incomplete",
+      expand: ["latest_invoice.payments"],
+    });
+    const intent = waiting.latest_invoice.payments.data[0].payment.payment_intent;
+    const confirmed = await stripe.paymentIntents.confirm(intent, { payment_method: card.id });
+    const active = await stripe.subscriptions.retrieve(waiting.id);
+    await tell("confirmed", { first: waiting.status, intent: confirmed.status, then: active.status });
+    const bad = "pm_card_chargeDeclined";
+    await tell("declined", await refused(stripe.paymentMethods.attach(bad, { customer: customer.id })));
+    const portal = await stripe.billingPortal.sessions.create({ customer: customer.id });
+    await tell("portal", { customer: portal.customer === customer.id, url: typeof portal.url });
+    const hook = await stripe.webhookEndpoints.create({ url: "https://app.test/hook", enabled_events: ["*"] });
+    const kept = await stripe.webhookEndpoints.retrieve(hook.id);
+    await tell("endpoint", { secret: hook.secret, kept: kept.secret ?? null, id: hook.id });
+  },
+
   async errors(stripe) {
     await tell("unknown", await refused(stripe.customers.create({ nonsense: 1 })));
     await tell("missing", await refused(stripe.customers.retrieve("cus_no")));
