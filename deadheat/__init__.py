@@ -1,5 +1,6 @@
 """Deadheat races a Stripe billing integration and asserts that nothing happens twice or is lost."""
 
+from deadheat.adapter import BlockingVisit, HttpAnswer, Outcome, Visit
 from deadheat.errors import DeadheatError, Inconclusive, Violated
 from deadheat.invariants.case import Case
 from deadheat.invariants.settled import Evidence
@@ -7,14 +8,18 @@ from deadheat.program import Program, Scenario, User, World, scenario
 from deadheat.programs import programs
 
 __all__ = [
+    "BlockingVisit",
     "Case",
     "DeadheatError",
     "Evidence",
+    "HttpAnswer",
     "Inconclusive",
+    "Outcome",
     "Program",
     "Scenario",
     "User",
     "Violated",
+    "Visit",
     "World",
     "programs",
     "scenario",

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deadheat.adapter import HttpAnswer
 from deadheat.engine.cast import Part
-from deadheat.engine.places import HttpAnswer
 from deadheat.engine.soak.visit import Exchange, perform
 from deadheat.engine.soak.wire import DESK, Acted, Joined, Left, Load, Named, Pass, Stage, line, read
 from deadheat.errors import SettingsError

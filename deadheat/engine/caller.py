@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from deadheat.adapter import HttpAnswer
 from deadheat.engine.calls import HOPS_MAX, outgoing, redirected
-from deadheat.engine.places import HttpAnswer, look_up
+from deadheat.engine.places import look_up
+from deadheat.engine.visits import visit
 from deadheat.errors import Trouble
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer
@@ -102,6 +104,8 @@ class Caller:
     ) -> Answer:
         """Do an operation call by call, up to the first that is not a success."""
         doing = Doing(operation, part, actor, strand)
+        if operation.method is not None:
+            return await visit(doing, self.send, in_race=in_race)
         heard, success, gave_session = Heard(None, 0, False), False, False
         for call in operation.calls:
             heard = await self._call(doing, call)

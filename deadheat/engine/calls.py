@@ -17,7 +17,8 @@ from deadheat.settings.model import PLACEHOLDER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deadheat.engine.places import HttpAnswer, Values
+    from deadheat.adapter import HttpAnswer
+    from deadheat.engine.places import Values
     from deadheat.settings import Request
 
 HOPS_MAX = 10

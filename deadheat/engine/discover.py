@@ -57,7 +57,9 @@ def lacking(made: Scenario, target: TargetSettings, reach: Reach = WHOLE) -> tup
     lack = tuple(need for need in made.needs if need not in offered)
     if lack or reach.stripe:
         return lack
-    return tuple(f"{name} (at level {reach.level})" for name in reach.lacks(_built(made), made.races))
+    at_stripe = [need for need in made.needs if (known := target.operations.get(need)) and known.at_stripe]
+    lack = (*at_stripe, *reach.lacks(_built(made), made.races))
+    return tuple(f"{name} (at level {reach.level})" for name in lack)
 
 
 def _built(made: Scenario) -> Program:

@@ -10,64 +10,19 @@ header or any string of a body; ``"{user.id:int}"``, alone in its string, stands
 from __future__ import annotations
 
 import html
-import json
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import mktime_tz, parsedate_tz
-from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from deadheat.errors import NothingCaptured, Trouble, closest
 from deadheat.settings.model import PLACEHOLDER
 
+if TYPE_CHECKING:
+    from deadheat.adapter import HttpAnswer
+
 _REGEX = "regex:"
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """An HTTP answer: its status, header pairs (names in lower case) and body."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-
-    def header(self, name: str) -> str | None:
-        """Give the first header of that name, in any case."""
-        return next((v for k, v in self.headers if k == name.lower()), None)
-
-    def cookies(self) -> dict[str, str]:
-        """Give the cookies that the answer sets; a deleted one has an empty value."""
-        found: dict[str, str] = {}
-        for name, value in self.headers:
-            if name != "set-cookie":
-                continue
-            try:
-                found.update({k: "" if _deleted(m) else m.value for k, m in SimpleCookie(value).items()})
-            except CookieError:
-                continue
-        return found
-
-    def json(self) -> Any:
-        """Give the JSON body; None when there is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-
-def _deleted(cookie: Morsel[str]) -> bool:
-    """Say whether a cookie is set to be gone at once; Max-Age goes before Expires (RFC 6265, 5.3)."""
-    age: str = cookie["max-age"]
-    if age.removeprefix("-").isdigit():
-        return age.startswith("-") or not age.strip("0")
-    expires = parsedate_tz(cookie["expires"])
-    try:
-        return expires is not None and mktime_tz(expires) <= time.time()
-    except (ValueError, OverflowError):
-        return False
 
 
 def look_up(place: str, answer: HttpAnswer) -> str | None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from deadheat.invariants.settled import Json
     from deadheat.program import Act
     from deadheat.schedule import Released, Strategy
+    from deadheat.settings import OperationSettings
     from deadheat.stripe_sim import Endpoint
 
 LEAD = "before"
@@ -304,6 +305,19 @@ class Run:
 
     async def _do(self, operation: Do, actor: str, in_race: bool, strand: Strand | None = None) -> None:
         settings = self.deployment.settings.target.operations[operation.operation]
+        done = True
+        if settings.calls or settings.method is not None:
+            done = await self._ask(operation, settings, actor, in_race, strand)
+        if done and settings.at_stripe is not None:
+            act = settings.at_stripe(operation.user)
+            if strand is not None:
+                await self.conductor.take(strand, "act", name_of(act))
+            self._act(act, actor)
+
+    async def _ask(
+        self, operation: Do, settings: OperationSettings, actor: str, in_race: bool, strand: Strand | None
+    ) -> bool:
+        """Do what the target is asked in an operation; says whether that was a success."""
         live = self.gate.actors.setdefault(operation.user.id, set())
         live.add(actor)
         part = self.cast[operation.user]
@@ -311,7 +325,7 @@ class Run:
             answer = await self.caller.do(settings, part, actor, in_race=in_race, strand=strand)
         except NothingCaptured as nothing:
             self._not_done(operation, actor, nothing)
-            return
+            return False
         finally:
             live.discard(actor)
         self.answers.append(answer)
@@ -319,6 +333,7 @@ class Run:
         if answer.status is None:
             self.deployment.check_alive()
             raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
+        return answer.success
 
     def _not_done(self, operation: Do, actor: str, nothing: NothingCaptured) -> None:
         """Note that a person could not do it: what it needs comes from an answer that they did not get.
@@ -327,12 +342,11 @@ class Run:
         """
         operations = self.deployment.settings.target.operations
         given = (
-            call.capture
+            operations[other.operation].gives()
             for other in self.program.operations()
             if isinstance(other, Do) and other.user == operation.user
-            for call in operations[other.operation].calls
         )
-        if not any(nothing.name in captured for captured in given):
+        if not any(nothing.name in names for names in given):
             raise nothing
         self.recorder.record(
             actor=actor,
@@ -449,5 +463,10 @@ class Run:
 
     def _asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each user asked for: one, and one more after each cancellation."""
-        cancelled = Counter(o.user for o in self.program.operations() if isinstance(o, Cancel))
+        operations = self.deployment.settings.target.operations
+        cancelled = Counter(
+            o.user
+            for o in self.program.operations()
+            if isinstance(o, Cancel) or (isinstance(o, Do) and operations[o.operation].at_stripe is Cancel)
+        )
         return {part.id: 1 + cancelled[part.user] for part in self.cast}

@@ -12,9 +12,10 @@ from deadheat.invariants import BUILT_IN
 from deadheat.schedule import CALL_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deadheat.invariants.invariant import Invariant
+    from deadheat.program import Cancel, Pay, Refund, Renew
 
 PLACEHOLDER = re.compile(r"\{([a-zA-Z_][\w.-]*)(:int)?\}")
 """A placeholder in a request: its name, and whether it stands for a JSON number."""
@@ -64,7 +65,9 @@ class OperationSettings:
 
     ``customer`` (the Stripe customer named), ``checkout_session`` (the session to pay) and
     ``session`` (what proves a login, ``cookie:NAME``) are places as in `Request.capture`;
-    ``refusals`` are statuses that are neither success nor failure.
+    ``refusals`` are statuses that are neither success nor failure. ``at_stripe`` is the act that the person
+    does at Stripe after the calls. An operation of the team's adapter is its ``method``, which may keep the
+    values that ``keeps`` names.
     """
 
     name: str
@@ -73,6 +76,13 @@ class OperationSettings:
     checkout_session: str | None = None
     session: str | None = None
     refusals: tuple[int, ...] = ()
+    at_stripe: type[Pay | Cancel | Renew | Refund] | None = None
+    method: Callable[[Any], Any] | None = None
+    keeps: tuple[str, ...] = ()
+
+    def gives(self) -> tuple[str, ...]:
+        """Give the names that the operation gives values to."""
+        return (*(name for call in self.calls for name in call.capture), *self.keeps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

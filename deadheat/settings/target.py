@@ -37,7 +37,7 @@ _ONLY_WITH_START = ("env", "migrate", "workers")
 
 def read_target(table: Table, folder: Path) -> TargetSettings:
     """Read ``[target]``; ``folder`` is where the file stands, and where its commands run."""
-    operations = read_operations(table)
+    operations = read_operations(table, folder)
     webhook = table.table("webhook")
     target = TargetSettings(
         folder=folder,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deadheat import World
+from deadheat.adapter import HttpAnswer
 from deadheat.engine.cast import Part
-from deadheat.engine.places import HttpAnswer
 from deadheat.engine.soak.visit import Exchange, perform
 from deadheat.engine.soak.wire import Acted, Answered, Joined, Left, Named, Said, Stage
 from deadheat.errors import SettingsError

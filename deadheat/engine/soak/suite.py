@@ -175,7 +175,11 @@ async def _load(
         url=deployment.target.base_url,
         people_max=-(-PEOPLE_MAX // plan.processes),
         seconds=plan.seconds,
-        operations=deployment.settings.target.operations,
+        operations={
+            name: operation
+            for name, operation in deployment.settings.target.operations.items()
+            if operation.method is None and operation.at_stripe is None
+        },
     )
     play.open()
     async with AsyncExitStack() as stack:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.calls import HOPS_MAX, outgoing, redirected
-from deadheat.engine.places import HttpAnswer, look_up
+from deadheat.engine.places import look_up
 from deadheat.engine.soak.wire import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from deadheat.adapter import HttpAnswer
     from deadheat.engine.calls import Outgoing
     from deadheat.engine.cast import Part
     from deadheat.settings import OperationSettings, Request

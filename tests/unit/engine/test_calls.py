@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deadheat.adapter import HttpAnswer
 from deadheat.engine.calls import Outgoing, encoded, outgoing, redirected
-from deadheat.engine.places import HttpAnswer, Values, look_up
+from deadheat.engine.places import Values, look_up
 from deadheat.errors import NothingCaptured, Trouble
 from deadheat.settings import Request
 

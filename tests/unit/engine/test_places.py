@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deadheat.engine.places import HttpAnswer, Values, look_up
+from deadheat.adapter import HttpAnswer
+from deadheat.engine.places import Values, look_up
 from deadheat.errors import SettingsError
 
 
