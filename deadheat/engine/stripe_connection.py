@@ -54,7 +54,9 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[ApiRequest, bool]] = deque()
         self._busy = False
         self._is_refused = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline_s: float | None = None  # by the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._clear()
 
@@ -74,12 +76,13 @@ class Connection(asyncio.Protocol):
         """Forget the connection; a call in progress goes on."""
         self._transport = None
         self._connections.discard(self)
-        self._stop_clock()
         self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def close(self) -> None:
         """Close; what was answered still goes out for a while."""
-        self._stop_clock()
+        self._deadline_s = None
         if self._transport is not None:
             self._transport.close()
             if self._transport.get_write_buffer_size():
@@ -99,7 +102,7 @@ class Connection(asyncio.Protocol):
         """Read on; whatever is not HTTP ends the connection."""
         if self._is_refused:
             return
-        if self._deadline is None:
+        if self._deadline_s is None:
             self._start_clock(ARRIVAL_SECONDS)
         try:
             self._parser.feed_data(data)
@@ -118,7 +121,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
         self._count_head(len(name) + len(value))
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[name.lower().decode("latin-1")] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, up to the limit."""
@@ -128,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Queue the request and serve it when its turn comes."""
-        self._stop_clock()
+        self._deadline_s = None
         path, _, query = self._target.decode("latin-1").partition("?")
         request = ApiRequest(
             method=self._parser.get_method().decode("latin-1"),
@@ -151,16 +154,25 @@ class Connection(asyncio.Protocol):
             raise TooMuch(f"Request head too large: at most {HEAD_MAX} bytes are read.")
 
     def _start_clock(self, seconds: float) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._abort)
+        """Abort in so many seconds, unless the deadline is taken back or moved before."""
+        self._deadline_s = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline_s:
+            self._set_timer(self._deadline_s)
 
-    def _abort(self) -> None:
-        if self._transport is not None:
+    def _set_timer(self, when_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when_s, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        """Abort if the deadline is over; there is one timer for as many requests as come in its time."""
+        self._timer = None
+        if self._deadline_s is None or self._transport is None:
+            return
+        if self._loop.time() >= self._deadline_s:
             self._transport.abort()
-
-    def _stop_clock(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        else:
+            self._set_timer(self._deadline_s)
 
     async def _serve_waiting(self) -> None:
         while self._waiting:
@@ -205,7 +217,6 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size():
             self.close()
             return
-        self._stop_clock()
         self._start_clock(LINGER_SECONDS)
         try:
             self._transport.write_eof()
@@ -213,12 +224,11 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
+
+
 def _encoded(answer: ApiResponse, *, keep_alive: bool) -> bytes:
-    try:
-        phrase = HTTPStatus(answer.status).phrase
-    except ValueError:
-        phrase = "Status"
-    head = [f"HTTP/1.1 {answer.status} {phrase}"]
+    head = [_STATUS_LINES.get(answer.status) or f"HTTP/1.1 {answer.status} Status"]
     head += [f"{name}: {value}" for name, value in answer.headers.items()]
     head += [f"content-length: {len(answer.body)}", f"connection: {'keep-alive' if keep_alive else 'close'}"]
     return "\r\n".join(head).encode("latin-1", "replace") + b"\r\n\r\n" + answer.body

@@ -31,17 +31,17 @@ class MockClient:
     async def exchange(self, request: ApiRequest, *, key: str) -> ApiResponse:
         """Send a request with ``key`` in place of its own; OSError or TimeoutError if that fails."""
         message = self._message(request, key)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open:
+                try:
+                    return await self._on(connection, message)
+                except ConnectionError:
+                    continue
         async with asyncio.timeout(ANSWER_SECONDS):
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.open:
-                    try:
-                        return await self._on(connection, message)
-                    except ConnectionError:
-                        continue
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(_Connection, self._host, self._port)
-            return await self._on(connection, message)
+        return await self._on(connection, message)
 
     def close(self) -> None:
         """Close all connections."""
@@ -85,12 +85,17 @@ class _Connection(asyncio.Protocol):
         self._body = bytearray()
 
     async def ask(self, message: bytes) -> ApiResponse:
-        """Send a request and wait for its answer; ConnectionError if there will be none."""
+        """Send a request and wait for its answer; ConnectionError or TimeoutError if there will be none."""
         if self._transport is None or not self.open:
             raise ConnectionResetError("the connection is closed")
-        self._answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
         self._transport.write(message)
-        return await self._answer
+        timer = loop.call_later(ANSWER_SECONDS, self._fail, TimeoutError())
+        try:
+            return await self._answer
+        finally:
+            timer.cancel()
 
     def close(self) -> None:
         """End the connection."""
@@ -123,7 +128,7 @@ class _Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[name.lower().decode("latin-1")] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""

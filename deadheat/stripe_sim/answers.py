@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.wire import Call
 
 
+_ENCODER = json.JSONEncoder(check_circular=False)
+
+
 def success(call: Call, result: Json) -> ApiResponse:
     """Answer 200 with an object."""
-    return ApiResponse(status=200, headers=_headers(call), body=json.dumps(result).encode())
+    return ApiResponse(status=200, headers=_headers(call), body=_ENCODER.encode(result).encode())
 
 
 def refusal(call: Call, problem: Problem) -> ApiResponse:

@@ -32,10 +32,23 @@ PRODUCT = "prod_deadheat"
 MONTHLY = "price_deadheat_monthly"
 YEARLY = "price_deadheat_yearly"
 
-_RECURRING = record(
-    {"interval": one_of("day", "week", "month", "year"), "interval_count": integer(1, 1095)},
+_INTERVALS_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
+_INTERVAL = record(
+    {"interval": one_of(*_INTERVALS_MAX), "interval_count": integer(1, 1095)},
     required=("interval",),
 )
+
+
+def _recurring(value: Any, name: str) -> Any:
+    """Accept intervals of up to three years."""
+    given = _INTERVAL(value, name)
+    most = _INTERVALS_MAX[given["interval"]]
+    if given.get("interval_count", 1) > most:
+        message = f"This value must be less than or equal to {most}."
+        raise invalid(message, param=f"{name}[interval_count]", code="parameter_invalid_integer")
+    return given
+
+
 _NEW_PRODUCT = {
     "name": text(unset=False),
     "metadata": metadata,
@@ -54,7 +67,7 @@ PRICE_DATA = record(
             },
             required=("name",),
         ),
-        "recurring": _RECURRING,
+        "recurring": _recurring,
         **accepted("tax_behavior", "unit_amount_decimal"),
     },
     required=("currency",),
@@ -86,7 +99,7 @@ CREATE_PRICE = {
     "currency": text(unset=False),
     "product": text(unset=False),
     "product_data": record(_NEW_PRODUCT, required=("name",)),
-    "recurring": _RECURRING,
+    "recurring": _recurring,
     "unit_amount": integer(0),
 }
 LIST_PRODUCTS = listing(active=boolean, **accepted("ids", "shippable", "url"))

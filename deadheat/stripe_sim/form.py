@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 DEPTH_MAX = 10
 PAIRS_MAX = 2000
@@ -44,8 +44,11 @@ def decode(form: bytes | str) -> dict[str, Any]:
         raise MalformedForm("Invalid request body: it is not UTF-8.") from None
     tree: dict[str, Any] = {}
     for key, value in decoded:
-        _plant(tree, _segments(key), value, key)
-    return {name: _settle(value) for name, value in tree.items()}
+        if "[" not in key and key not in tree:
+            tree[key] = value
+        else:
+            _plant(tree, _segments(key), value, key)
+    return {name: value if type(value) is str else _settle(value) for name, value in tree.items()}
 
 
 def encode(params: Mapping[str, Any]) -> str:
@@ -58,7 +61,9 @@ def encode(params: Mapping[str, Any]) -> str:
 
 
 def _unquote(text: str) -> str:
-    return unquote_plus(text, errors="strict")
+    if "%" in text:
+        return unquote_to_bytes(text.replace("+", " ")).decode()
+    return text.replace("+", " ")
 
 
 def _segments(key: str) -> list[str]:

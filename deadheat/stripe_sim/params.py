@@ -66,6 +66,10 @@ def integer(least: int | None = None, most: int | None = None) -> Check:
     return check
 
 
+timestamp = integer(0, 9_999_999_999)
+"""Accept seconds since 1970, up to the year 2286."""
+
+
 def boolean(value: Any, name: str) -> bool:
     """Accept ``true`` or ``false``."""
     if value not in ("true", "false"):

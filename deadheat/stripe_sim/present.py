@@ -10,6 +10,7 @@ Source: Stripe docs, "API changelog", 2025-03-31.basil ("Adds support for … bi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim.api_version import since_basil, ui_modes
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def present(kept: Json, version: str) -> Json:
     """Give the JSON of an object in one version; nested parts are shared, not copied."""
-    shown = {name: value for name, value in kept.items() if not name.startswith("_")}
+    shown = kept.copy()
+    for name in _only_ours(tuple(kept)):
+        del shown[name]
     if not since_basil(version) and not kept.get("deleted"):
         before_basil = _BEFORE_BASIL.get(kept["object"])
         if before_basil is not None:
@@ -29,6 +32,11 @@ def present(kept: Json, version: str) -> Json:
     elif kept["object"] == "checkout.session":
         shown["ui_mode"] = ui_modes(version).get(kept["ui_mode"], kept["ui_mode"])
     return shown
+
+
+@lru_cache(maxsize=1000)
+def _only_ours(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name.startswith("_"))
 
 
 def present_event(event: Emitted, *, version: str, pending: int) -> Json:

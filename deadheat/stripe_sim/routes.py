@@ -247,11 +247,12 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _table() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]]:
-    table: dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]] = {}
+def _table() -> dict[tuple[str, int, str], list[tuple[tuple[str, ...], Route]]]:
+    """Sort the routes by method, number of segments and the segment behind ``v1``, which is never an id."""
+    table: dict[tuple[str, int, str], list[tuple[tuple[str, ...], Route]]] = {}
     for route in ROUTES:
         segments = tuple(route.template.partition(" ")[2].strip("/").split("/"))
-        table.setdefault((route.method, len(segments)), []).append((segments, route))
+        table.setdefault((route.method, len(segments), segments[1]), []).append((segments, route))
     return table
 
 
@@ -264,7 +265,9 @@ def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
     A path that only searches or previews (``/v1/invoices/search``) names no object.
     """
     given = path.strip("/").split("/")
-    for segments, route in _TABLE.get((method, len(given)), ()):
+    if len(given) < 2:
+        return None
+    for segments, route in _TABLE.get((method, len(given), given[1]), ()):
         pairs = list(zip(segments, given, strict=True))
         if all(want in (got, ":id") for want, got in pairs):
             ids = tuple(got for want, got in pairs if want == ":id")

@@ -29,6 +29,7 @@ from deadheat.stripe_sim.params import (
     one_of,
     record,
     text,
+    timestamp,
 )
 from deadheat.stripe_sim.present import listed as list_object
 from deadheat.stripe_sim.subscriptions import TRIAL_SETTINGS
@@ -50,7 +51,7 @@ _SUBSCRIPTION_DATA = record(
     {
         "description": text(longest=500),
         "metadata": metadata,
-        "trial_end": integer(0),
+        "trial_end": timestamp,
         "trial_period_days": integer(1, 730),
         "trial_settings": TRIAL_SETTINGS,
         **accepted("application_fee_percent", "billing_cycle_anchor", "billing_mode", "default_tax_rates"),
@@ -63,7 +64,7 @@ CREATE = {
     "customer": text(unset=False),
     "customer_creation": one_of("always", "if_required"),
     "customer_email": email,
-    "expires_at": integer(0),
+    "expires_at": timestamp,
     "line_items": listed(_ITEM),
     "metadata": metadata,
     "mode": one_of("payment", "setup", "subscription"),

@@ -24,6 +24,7 @@ from deadheat.stripe_sim.params import (
     one_of,
     record,
     text,
+    timestamp,
     unsettable,
 )
 
@@ -54,7 +55,7 @@ _FEEDBACK = (
     "unused",
 )
 _DETAILS = record({"comment": text(), "feedback": unsettable(one_of(*_FEEDBACK))})
-_TRIAL_END = either(one_of("now"), integer(0))
+_TRIAL_END = either(one_of("now"), timestamp)
 TRIAL_SETTINGS = record(
     {
         "end_behavior": record(
@@ -65,11 +66,11 @@ TRIAL_SETTINGS = record(
     required=("end_behavior",),
 )
 _PAUSE = record(
-    {"behavior": one_of("keep_as_draft", "mark_uncollectible", "void"), "resumes_at": integer(0)},
+    {"behavior": one_of("keep_as_draft", "mark_uncollectible", "void"), "resumes_at": timestamp},
     required=("behavior",),
 )
 _BOTH = {
-    "cancel_at": unsettable(integer(0)),
+    "cancel_at": unsettable(timestamp),
     "cancel_at_period_end": boolean,
     "collection_method": one_of("charge_automatically", "send_invoice"),
     "default_payment_method": text(),
