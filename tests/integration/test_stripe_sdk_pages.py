@@ -87,6 +87,26 @@ def test_search(way: str) -> None:
 
 
 @BOTH_WAYS
+def test_search_for_subscriptions(way: str) -> None:
+    async def story() -> None:
+        async with staged(way) as (account, _server, sdk):
+            for user in ("u1", "u2", "u1"):
+                data = {"metadata": {"user_id": user}}
+                session = await sdk("checkout.sessions.create", checkout(subscription_data=data))
+                account.complete_session(session.id)
+            listed = [one.id for one in (await sdk("subscriptions.list")).data]
+            await sdk("subscriptions.cancel", listed[2])
+            account.tick(LAG)
+            asked = {"query": "metadata['user_id']:'u1'", "limit": 1}
+            found = await sdk.paged(await sdk("subscriptions.search", asked))
+            assert sorted(one.id for one in found) == sorted([listed[0], listed[2]])
+            both = {"query": "status:'active' AND metadata['user_id']:'u1'"}
+            assert [one.id for one in (await sdk("subscriptions.search", both)).data] == [listed[0]]
+
+    asyncio.run(story())
+
+
+@BOTH_WAYS
 def test_events(way: str) -> None:
     async def story() -> None:
         async with staged(way) as (_, _server, sdk):
