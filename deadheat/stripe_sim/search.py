@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import chain
+from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim.api_error import invalid
@@ -28,20 +29,25 @@ SEARCH = {"query": text(unset=False), "limit": integer(1, 100), "page": text(uns
 
 _CLAUSE = re.compile(
     r"""\s*(?P<not>-)?(?P<field>[a-z_]+)(?:\[(?P<q>["'])(?P<key>.*?)(?P=q)\])?"""
-    r"""(?P<op>:|~)(?P<q2>["'])(?P<value>(?:\\.|(?!(?P=q2)).)*)(?P=q2)\s*"""
+    r"""(?P<op>:|~|[<>]=?)"""
+    r"""(?:(?P<q2>["'])(?P<value>(?:\\.|(?!(?P=q2)).)*)(?P=q2)|(?P<number>[0-9]{1,18})|(?P<null>null))\s*"""
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _JOIN = re.compile(r"(AND|OR)\b", re.IGNORECASE)
-_FIELDS = {"customer": ("email", "name", "phone", "metadata"), "subscription": ("status", "metadata")}
+_FIELDS = {
+    "customer": ("created", "email", "metadata", "name", "phone"),
+    "subscription": ("created", "metadata", "status"),
+}
+_COMPARED = {":": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 def customers(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/customers/search by e-mail, name, phone or metadata."""
+    """GET /v1/customers/search by time of creation, e-mail, name, phone or metadata."""
     return _search(ledger, call, "customer")
 
 
 def subscriptions(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/subscriptions/search by status or metadata."""
+    """GET /v1/subscriptions/search by time of creation, status or metadata."""
     return _search(ledger, call, "subscription")
 
 
@@ -68,7 +74,7 @@ def _search(ledger: Ledger, call: Call, kind: str) -> Json:
 
 
 def _places(shelf: Shelf, clauses: Sequence[_Clause], every: bool) -> Sequence[int] | None:
-    """Give the places to look at, oldest first; None where an index does not tell (``~`` and ``-``)."""
+    """Give the places to look at, oldest first; None where no index tells (all but ``field:'value'``)."""
     told = [shelf.places(c.field, c.term) for c in clauses if c.exact]
     if every:
         return min(told, key=len, default=None)
@@ -77,18 +83,18 @@ def _places(shelf: Shelf, clauses: Sequence[_Clause], every: bool) -> Sequence[i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Clause:
-    """One clause of a query: ``-field[key]~'value'``, the value case-folded."""
+    """One clause of a query: ``-field[key]~'value'``, the value case-folded, a number or None for null."""
 
     field: str
     key: str | None
-    value: str
-    substring: bool
+    op: str
+    value: str | int | None
     negated: bool
 
     @property
     def exact(self) -> bool:
         """Whether only objects that say just this match."""
-        return not self.substring and not self.negated
+        return self.op == ":" and isinstance(self.value, str) and not self.negated
 
     @property
     def term(self) -> Any:
@@ -98,9 +104,24 @@ class _Clause:
     def holds(self, kept: Json) -> bool:
         """Say whether an object matches."""
         value = kept[self.field] if self.key is None else kept[self.field].get(self.key)
-        said = None if value is None else str(value).casefold()
-        matches = said is not None and (self.value in said if self.substring else said == self.value)
-        return matches != self.negated
+        return self._matches(value) != self.negated
+
+    def _matches(self, value: Any) -> bool:
+        if value is None or self.value is None:
+            return value is self.value
+        if isinstance(self.value, int):
+            return bool(_COMPARED[self.op](value, self.value))
+        said = str(value).casefold()
+        return self.value in said if self.op == "~" else said == self.value
+
+    @property
+    def makes_sense(self) -> bool:
+        """Whether the field can be asked this: times are compared, words match or are null."""
+        if self.field == "created":
+            return isinstance(self.value, int) and self.op in _COMPARED
+        has_key = self.key is not None
+        asked = self.op == ":" if self.value is None else self.op in ":~"
+        return asked and not isinstance(self.value, int) and has_key == (self.field == "metadata")
 
 
 def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[_Clause], bool]:
@@ -110,19 +131,9 @@ def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[_Clause], bool]:
     at = 0
     while True:
         read = _CLAUSE.match(query, at)
-        if (
-            read is None
-            or read["field"] not in fields
-            or (read["field"] == "metadata") == (read["q"] is None)
-        ):
+        clause = _read(read) if read is not None and read["field"] in fields else None
+        if read is None or clause is None or not clause.makes_sense:
             raise invalid(f"We were unable to parse your search query: {query[:200]}", param="query")
-        clause = _Clause(
-            field=read["field"],
-            key=read["key"],
-            value=_ESCAPED.sub(r"\1", read["value"]).casefold(),
-            substring=read["op"] == "~",
-            negated=read["not"] is not None,
-        )
         clauses.append(clause)
         at = read.end()
         if at == len(query):
@@ -133,6 +144,17 @@ def _parse(query: str, fields: tuple[str, ...]) -> tuple[list[_Clause], bool]:
     if len(joins) > 1:
         raise invalid("Search queries can use either AND or OR, not both.", param="query")
     return clauses, joins != {"OR"}
+
+
+def _read(read: re.Match[str]) -> _Clause:
+    value: str | int | None = None
+    if read["number"] is not None:
+        value = int(read["number"])
+    elif read["value"] is not None:
+        value = _ESCAPED.sub(r"\1", read["value"]).casefold()
+    return _Clause(
+        field=read["field"], key=read["key"], op=read["op"], value=value, negated=read["not"] is not None
+    )
 
 
 def _skipped(page: str | None) -> int:

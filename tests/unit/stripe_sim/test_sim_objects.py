@@ -441,8 +441,47 @@ class TestSearch:
         assert found("email:'ada@example.test'") == [made], "as it was before the change"
         assert found("name:'Ada'") == []
 
+    @pytest.mark.fidelity("Objects: search by time of creation, and for what is not set")
     @pytest.mark.parametrize(
-        "query", ["", "email", "shoe:'9'", "email:'a' AND", "email:'a' AND name:'b' OR name:'c'"]
+        ("query", "found"),
+        [
+            (f"created>{START}", [1, 2]),
+            (f"created>={START} AND created<{START + 20}", [0, 1]),
+            (f"created:{START + 10}", [1]),
+            (f"-created<={START + 10}", [2]),
+            (f"email:'ada@x.test' AND created<{START + 10}", [0]),
+            ("name:null", [0, 2]),
+            ("-name:null", [1]),
+            ("metadata['plan']:null", [0, 1]),
+            ("-metadata['plan']:null OR name:'ada'", [1, 2]),
+        ],
+    )
+    def test_times_and_null(self, query: str, found: list[int]) -> None:
+        account = new_account()
+        ids = []
+        for more in ({}, {"name": "Ada"}, {"metadata": {"plan": "b"}}):
+            asked = {"email": "ada@x.test", **more}
+            ids.append(send(account, "POST", "/v1/customers", asked).json["id"])
+            account.tick(10)
+        account.tick(60)
+        answer = send(account, "GET", "/v1/customers/search", {"query": query}).json
+        assert [ids.index(one["id"]) for one in answer["data"]] == found[::-1]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "",
+            "email",
+            "shoe:'9'",
+            "email:'a' AND",
+            "email:'a' AND name:'b' OR name:'c'",
+            "created:'today'",
+            "created~5",
+            "created:null",
+            "email>5",
+            "name~null",
+            "metadata:null",
+        ],
     )
     def test_a_query_that_makes_no_sense(self, query: str) -> None:
         assert send(new_account(), "GET", "/v1/customers/search", {"query": query}).status == 400
