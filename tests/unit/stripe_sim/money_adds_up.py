@@ -1,0 +1,57 @@
+"""What must hold of all money of an account at any time: each cent is in one place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deadheat.stripe_sim import Account
+
+TAKEN = ("applied_to_invoice", "unapplied_from_invoice")
+
+
+def money_adds_up(account: Account) -> None:
+    """Assert it of every charge, intent, invoice and balance."""
+    charges, refunds = account.ledger.of("charge"), account.ledger.of("refund")
+    for charge in charges:
+        back = sum(refund["amount"] for refund in refunds if refund["charge"] == charge["id"])
+        assert back == charge["amount_refunded"] <= charge["amount_captured"]
+    captured: dict[str, list[int]] = defaultdict(list)
+    for charge in charges:
+        if charge["paid"]:
+            captured[charge["payment_intent"]].append(charge["amount_captured"])
+    for intent in account.ledger.of("payment_intent"):
+        paid = captured[intent["id"]]
+        assert len(paid) <= 1
+        assert sum(paid) == intent["amount_received"]
+        assert bool(paid) == (intent["status"] == "succeeded")
+    for invoice in account.ledger.of("invoice"):
+        _invoice(account, invoice, captured)
+    for customer in account.ledger.of("customer"):
+        changes = account.ledger.of("customer_balance_transaction", customer=customer["id"])
+        if not customer.get("deleted"):
+            assert sum(change["amount"] for change in changes) == customer["balance"]
+
+
+def _invoice(account: Account, invoice: dict[str, Any], captured: dict[str, list[int]]) -> None:
+    assert invoice["amount_due"] == invoice["amount_paid"] + invoice["amount_remaining"]
+    intent = invoice["_payment_intent"]
+    assert sum(captured[intent] if intent else []) == invoice["amount_paid"]
+    assert (invoice["amount_remaining"] == 0) >= (invoice["status"] == "paid")
+    notes = account.ledger.of("credit_note", invoice=invoice["id"])
+    pre = invoice["pre_payment_credit_notes_amount"]
+    assert sum(note["amount"] for note in notes) <= invoice["total"]
+    assert sum(note["pre_payment_amount"] for note in notes) == pre
+    if invoice["status"] == "draft":
+        return
+    taken = sum(
+        change["amount"]
+        for change in account.ledger.of("customer_balance_transaction", customer=invoice["customer"])
+        if change["invoice"] == invoice["id"] and change["type"] in TAKEN
+    )
+    customer = account.object("customer", invoice["customer"])
+    if invoice["status"] != "void":
+        assert invoice["total"] - taken == invoice["amount_due"] + pre
+    elif customer is not None and not customer.get("deleted"):
+        assert taken == 0
