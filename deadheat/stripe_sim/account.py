@@ -58,6 +58,7 @@ class Account:
         self._locks = Locks()
         self._outboxes: WeakValueDictionary[Endpoint, Outbox] = WeakValueDictionary()
         self._api_outboxes: dict[str, Outbox] = {}
+        self.ledger.pending_webhooks = self._pending
         catalog.seed(self.ledger)
 
     # -- the three steps of a call ----------------------------------------------------------------
@@ -389,10 +390,12 @@ class Account:
         call.holds_key = False
 
     def _event(self, event: Emitted, version: str) -> Json:
+        return present_event(event, version=version, pending=self._pending(event))
+
+    def _pending(self, event: Emitted) -> int:
         if event.endpoints:
             self.outboxes()  # each of them counts, whether or not somebody has asked for it yet
-        pending = sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes.values())
-        return present_event(event, version=version, pending=pending)
+        return sum(outbox.waits_for(event.id, event.type) for outbox in self._outboxes.values())
 
     def _shown(self, kept: Json) -> Json:
         return deepcopy(present(kept, API_VERSION))

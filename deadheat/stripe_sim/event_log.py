@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.lists import in_time
-from deadheat.stripe_sim.params import accepted, listed, listing, text
+from deadheat.stripe_sim.params import accepted, boolean, listed, listing, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.shelf import Json
 
 LIST = listing(
-    type=text(unset=False), types=listed(text(unset=False)), **accepted("delivery_success", "related_object")
+    type=text(unset=False),
+    types=listed(text(unset=False)),
+    delivery_success=boolean,
+    **accepted("related_object"),
 )
 
 
@@ -45,7 +48,7 @@ def page(ledger: Ledger, args: Json) -> tuple[list[Emitted], bool]:
     taken: list[Emitted] = []
     has_more = False
     for event in walk:
-        if not _wanted(event, args):
+        if not _wanted(ledger, event, args):
             continue
         if len(taken) == limit:
             has_more = True
@@ -62,9 +65,12 @@ def matches(event_type: str, wanted: Iterable[str]) -> bool:
     )
 
 
-def _wanted(event: Emitted, args: Json) -> bool:
+def _wanted(ledger: Ledger, event: Emitted, args: Json) -> bool:
     if "type" in args and not matches(event.type, (args["type"],)):
         return False
     if "types" in args and not matches(event.type, args["types"]):
         return False
-    return in_time({"created": event.created}, args.get("created"))
+    if not in_time({"created": event.created}, args.get("created")):
+        return False
+    delivered = args.get("delivery_success")
+    return delivered is None or delivered == (ledger.pending_webhooks(event) == 0)

@@ -21,7 +21,7 @@ from deadheat.stripe_sim.shelf import Json, Shelf
 from deadheat.stripe_sim.webhook_endpoints import subscribed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deadheat.stripe_sim.wire import Call
 
@@ -78,12 +78,14 @@ class Ledger:
 
     ``parents`` leads from a subscription's item to the subscription that it lives in. ``search_lag`` is
     by how many seconds search lags behind; ``doubles_events`` says that Stripe makes two events of each
-    change, as it does at times. Both may be set whenever it is wanted.
+    change, as it does at times. Both may be set whenever it is wanted. ``pending_webhooks`` says how many
+    endpoints an event has still to reach.
     """
 
     def __init__(self, *, seed: int, now: int) -> None:
         self.search_lag = LAG
         self.doubles_events = False
+        self.pending_webhooks: Callable[[Emitted], int] = lambda event: 0
         self.clock = Clock(now)
         self.ids = Ids(seed)
         self.packing = Packing()

@@ -181,6 +181,27 @@ class TestSeveralEndpoints:
             account.outbox(first)
 
 
+class TestUndelivered:
+    @pytest.mark.fidelity("Events are listed by whether they have reached every endpoint")
+    def test_what_has_not_arrived_everywhere_can_be_listed(self) -> None:
+        account = new_account()
+        first, second = (account.outbox(endpoint(account)["id"]) for _ in range(2))
+        for _ in range(3):
+            customer(account)
+        taken, half, nowhere = first.emitted()
+        for outbox, event_id in ((first, taken), (second, taken), (first, half)):
+            outbox.answered(outbox.attempt(event_id, now=NOW), 200)
+        second.answered(second.attempt(half, now=NOW), 500)
+
+        def listed(**params: Any) -> list[str]:
+            return [event["id"] for event in send(account, "GET", "/v1/events", params).json["data"]]
+
+        assert listed(delivery_success=False) == [nowhere, half]
+        assert listed(delivery_success=True) == [taken]
+        assert listed(delivery_success=False, ending_before=half) == [nowhere]
+        assert listed() == [nowhere, half, taken]
+
+
 class TestRolling:
     @pytest.mark.fidelity("Two secrets while one rolls")
     def test_both_secrets_open_what_is_sent_meanwhile(self) -> None:
