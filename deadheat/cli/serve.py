@@ -86,8 +86,14 @@ def serve(
 async def _until_interrupted(settings: Settings, order: Order, env_file: Path | None) -> None:
     task = asyncio.current_task()
     assert task is not None
+    stack = ExitStack()
+
+    def end() -> None:
+        stack.close()  # first of all: nothing is to be asked here any more
+        task.cancel()
+
     for wanted in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(wanted, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(wanted, end)
 
     def tell(told: Told) -> None:
         if isinstance(told, Served):
@@ -100,7 +106,7 @@ async def _until_interrupted(settings: Settings, order: Order, env_file: Path | 
         else:
             click.echo(f"{time.strftime('%H:%M:%S')} {arrow(told)}")
 
-    with ExitStack() as stack:
+    with stack:
         await serve_until_cancelled(settings, order, tell)
 
 

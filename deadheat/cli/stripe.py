@@ -128,7 +128,7 @@ def state(kind: str | None, limit: int, json_path: Path | None) -> None:
         said = running.ask("state", kind=kind, limit=limit)
         if kind is None:
             counts = said["counts"]
-            _show(counts, [(str(count), known) for known, count in counts.items()], json_path)
+            _show(counts, [(known, str(count)) for known, count in counts.items()], json_path)
         else:
             _show(said["data"], _object_rows(said["data"]), json_path)
             if json_path is None:

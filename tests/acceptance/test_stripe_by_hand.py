@@ -223,7 +223,7 @@ def test_events_are_listed_with_what_is_due(here: Serving, receiver: Receiver) -
 
 def test_the_state_is_a_table_and_json(here: Serving) -> None:
     ada = customer_of(here)
-    counts = {kind: int(n) for n, kind in (line.split() for line in by_hand("state").output.splitlines())}
+    counts = {kind: int(n) for kind, n in (line.split() for line in by_hand("state").output.splitlines())}
     assert counts == json.loads(by_hand("state", "--json", "-").output)
     heading, row, last = by_hand("state", "customer", "--limit", "1").output.splitlines()
     assert heading.split() == ["created", "id", "email"]
