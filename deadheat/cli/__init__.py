@@ -10,6 +10,7 @@ import click
 import deadheat
 from deadheat.cli.doctor import doctor
 from deadheat.cli.explore import explore
+from deadheat.cli.init import init
 from deadheat.cli.replay import replay
 from deadheat.cli.run import run
 from deadheat.cli.serve import serve
@@ -25,5 +26,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (doctor, explore, replay, run, serve, soak, stripe):
+for command in (doctor, explore, init, replay, run, serve, soak, stripe):
     main.add_command(command)

@@ -12,9 +12,11 @@ import click
 from deadheat.bundled import bundled
 from deadheat.cli.ending import one_message
 from deadheat.engine.discover import discover, select
+from deadheat.engine.dry_run import dry_lines
 from deadheat.engine.loop import run as run_loop
 from deadheat.engine.suite import new_run_id, run_suite
 from deadheat.report import Reports, exit_code
+from deadheat.report.plain import plain
 from deadheat.schedule import BY_NAME, STRATEGIES
 from deadheat.settings import load_settings
 
@@ -87,14 +89,20 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]…")
 @deployment_options
 @budget_options
-def run(scenarios: tuple[str, ...], **options: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="Only print what would be started, sent, read and deleted.")
+def run(scenarios: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Run the suite, or the SCENARIOS named (* stands for anything), against a target.
 
     Exit code: 0 clean, 1 violated, 2 wrong before the first run, 3 inconclusive, 130 interrupted.
     """
     with one_message():
         settings = settings_of(options)
-        sys.exit(raced(settings, select(discover(settings.scenarios or [bundled("scenarios")]), scenarios)))
+        chosen = select(discover(settings.scenarios or [bundled("scenarios")]), scenarios)
+        if dry_run:
+            for line in dry_lines(settings, chosen):
+                click.echo(plain(line))
+            return
+        sys.exit(raced(settings, chosen))
 
 
 def raced(settings: Settings, scenarios: Sequence[Scenario]) -> int:

@@ -23,7 +23,7 @@ from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
 from deadheat.engine.target import open_target
-from deadheat.errors import PostgresUnavailable
+from deadheat.errors import PostgresUnavailable, SettingsError
 from deadheat.stripe_sim import Account
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
     """Give the target that runs at ``base-url``; SetupError when something that it needs is missing."""
     settings, reach = grounds.settings, reach_of(grounds.settings)
+    if reach.stripe and settings.target.more_webhooks:
+        raise SettingsError(
+            "a target that runs already can have one webhook endpoint so far, since webhook-secret is one. "
+            "Leave [[target.webhooks]] out, or give [target] start."
+        )
     dsn = Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts) if reach.database else None
     async with AsyncExitStack() as stack:
         account = Account(
@@ -81,7 +86,7 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
             server=server,
             target=target,
             client=client,
-            endpoint=endpoint_of(settings.target, target.base_url, settings.webhook_secret or ""),
+            endpoint=endpoint_of(settings.target.webhook, target.base_url, settings.webhook_secret or ""),
             webhook_path=settings.target.webhook.path if settings.target.webhook and reach.stripe else "",
             database=database,
             reach=reach,
@@ -96,9 +101,9 @@ def postgres_of(deployment: Deployment) -> str:
     """Say which server the database of a target that runs already is on: ``18.4 at 127.0.0.1:5432``."""
     if deployment.database is None:
         return "unseen"
-    settings, version = deployment.settings, deployment.database.connection.get_server_version()
-    dsn = Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts)
-    return f"{version.major}.{version.minor} at {dsn.where}"
+    settings = deployment.settings
+    version = str(deployment.database.connection.get_settings().server_version).split(" ")[0]
+    return f"{version} at {Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts).where}"
 
 
 def _plain_address(dsn: Dsn) -> tuple[str, int] | str:
