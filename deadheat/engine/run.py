@@ -183,7 +183,8 @@ class Run:
         )
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
-        self.account.ledger.doubles_events = any(stream.doubled for stream in self._streams())
+        doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())
+        self.account.ledger.doubles_events = doubled
         self.courier = Courier(
             deployment.client, deployment.webhook_path, self.outbox, recorder, conductor=self.conductor
         )
