@@ -105,7 +105,7 @@ def _pre_payment(invoice: Json, args: Json) -> int:
     if amount > left:
         message = f"The sum of credit notes ({amount} more) is larger than the invoice; {left} is left."
         raise invalid(message, param="amount")
-    pre = min(amount, invoice["amount_remaining"])
+    pre = min(amount, int(invoice["amount_remaining"]))
     if sum(args.get(way, 0) for way in _WAYS) != amount - pre:
         raise invalid(
             "The sum of refund_amount, credit_amount and out_of_band_amount must equal the amount that was "

@@ -27,6 +27,8 @@ LIST = listing(
     **accepted("collection_method", "due_date"),
 )
 
+_TRANSITIONS = ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
+
 
 def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "subscription_create") -> Json:
     """Make an invoice of a subscription, not yet written: the caller emits its life.
@@ -83,12 +85,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         period_start=ledger.now,
         starting_balance=customer["balance"],
         status="draft",
-        status_transitions={
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
+        status_transitions=dict.fromkeys(_TRANSITIONS),
         subtotal=total,
         total=total,
         total_taxes=[],
