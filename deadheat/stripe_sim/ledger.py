@@ -8,8 +8,9 @@ is packed once, for its shelf and for the events that show it.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.clock import Clock
@@ -42,6 +43,7 @@ KINDS = (
     "billing_portal.configuration",
     "billing_portal.session",
 )
+_NOTED = ("event", *KINDS)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -73,6 +75,35 @@ class Emitted:
         return None if self.packed_before is None else self.packing.unpack(self.packed_before)
 
 
+class Record(Sequence[tuple[str, str]]):
+    """Kind and id of all that was made, in order: a reference and a byte for each."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._kinds = bytearray()
+
+    def note(self, kind: str, object_id: str) -> None:
+        """Append what was made."""
+        self._kinds.append(_NOTED.index(kind))
+        self._ids.append(object_id)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[str, str]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[tuple[str, str]]: ...
+
+    def __getitem__(self, at: int | slice) -> tuple[str, str] | list[tuple[str, str]]:
+        if isinstance(at, int):
+            return _NOTED[self._kinds[at]], self._ids[at]
+        return [
+            (_NOTED[kind], object_id) for kind, object_id in zip(self._kinds[at], self._ids[at], strict=True)
+        ]
+
+
 class Ledger:
     """The objects of an account, its events in order of emission, its clock and its ids.
 
@@ -91,7 +122,7 @@ class Ledger:
         self.packing = Packing()
         self.shelves = {kind: Shelf(self.packing) for kind in KINDS}
         self.events: list[Emitted] = []
-        self.made: list[tuple[str, str]] = []
+        self.made = Record()
         self.parents: dict[str, str] = {}
         self.dunning = Dunning()
         self._reminders: list[tuple[int, str, str]] = []
@@ -137,7 +168,7 @@ class Ledger:
         """Write a new object, or the next version of one."""
         shelf = self.shelves[made["object"]]
         if made["id"] not in shelf:
-            self.made.append((made["object"], made["id"]))
+            self.made.note(made["object"], made["id"])
         packed = self.packing.pack(made)
         shelf.put(made, packed, self.now, searched_until=self.now - self.search_lag)
         self._touched[made["id"]] = None
@@ -179,7 +210,7 @@ class Ledger:
         )
         self.events.append(event)
         self._events[event.id] = event
-        self.made.append(("event", event.id))
+        self.made.note("event", event.id)
         return event
 
     def event(self, event_id: str) -> Emitted | None:

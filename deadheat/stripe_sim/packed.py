@@ -6,9 +6,9 @@ same order) becomes the model of all others of that shape, and what is kept of t
 differ: `Packing.pack` gives 100 to 700 bytes, and `Packing.unpack` an equal object in a few
 microseconds. The garbage collector has nothing to walk through.
 
-Differences are a flat tuple of positions and values. A dict with the names of the model's, and a
-list of as many such dicts, differ by a tuple of their own; JSON has no tuples, so nothing else is one.
-Objects that come out share what they have in common with the model: they are never changed in place.
+Differences are a tuple: the positions in one bytes, then the values. A dict with the names of the model's,
+and a list of as many such dicts, differ by a tuple of their own; JSON has no tuples, so nothing else is
+one. Objects that come out share what they have in common with the model: they are never changed in place.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import marshal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deadheat.stripe_sim.shelf import Json
 
 SHAPES_MAX = 1000
-_OF_A_LIST = -1  # instead of the first position
+NAMES_MAX = 256  # a position is one byte
+_SAME: Any = object()
 
 
 class Packing:
@@ -35,23 +38,20 @@ class Packing:
         names = tuple(made)
         number = self._numbers.get(names)
         if number is None:
-            if len(self._models) == SHAPES_MAX:
+            if len(self._models) == SHAPES_MAX or len(names) > NAMES_MAX:
                 return marshal.dumps((None, made))
             number = self._numbers[names] = len(self._models)
             self._models.append((names, _copy(made)))
-        differences = [number]
-        _add_differences(differences, self._models[number][1], made)
-        return marshal.dumps(tuple(differences))
+        return marshal.dumps((number, *_differences(self._models[number][1], made)))
 
     def unpack(self, packed: bytes) -> Json:
         """Give an object equal to the one that was packed."""
-        differences = marshal.loads(packed)
-        number = differences[0]
+        number, first, *values = marshal.loads(packed)
         if number is None:
-            whole: Json = differences[1]
+            whole: Json = first
             return whole
         names, model = self._models[number]
-        return _rebuilt(names, model, differences, 1)
+        return _rebuilt(names, model, first, values)
 
 
 def _copy(made: Json) -> Json:
@@ -60,61 +60,62 @@ def _copy(made: Json) -> Json:
     return copy
 
 
-def _add_differences(found: list[Any], model: Json, made: Json) -> None:
-    """Append position and value of whatever differs; both have the same names in the same order."""
+def _differences(model: Json, made: Json) -> tuple[Any, ...]:
+    """Give the positions of what differs, and the values; both have the same names in the same order."""
+    positions = bytearray()
+    values: list[Any] = []
     for position, (was, now) in enumerate(zip(model.values(), made.values(), strict=True)):
-        if now is not was:
-            kind = type(now)
-            if kind is not type(was):
-                found += (position, now)
-            elif kind is dict:
-                inner = _of_dicts(was, now)
-                if inner != ():
-                    found += (position, inner)
-            elif kind is list:
-                inner = _of_lists(was, now)
-                if inner != (_OF_A_LIST,):
-                    found += (position, inner)
-            elif now != was:
-                found += (position, now)
+        if now is was:
+            continue
+        kind = type(now)
+        if kind is not type(was):
+            value = now
+        elif kind is dict:
+            value = _of_dicts(was, now)
+        elif kind is list:
+            value = _of_lists(was, now)
+        else:
+            value = _SAME if now == was else now
+        if value is not _SAME:
+            positions.append(position)
+            values.append(value)
+    return (bytes(positions), *values)
 
 
 def _of_dicts(was: Json, now: Json) -> Any:
     """Give how a dict differs, or all of it where its names do."""
-    if tuple(was) != tuple(now):
+    if tuple(was) != tuple(now) or len(now) > NAMES_MAX:
         return now
-    found: list[Any] = []
-    _add_differences(found, was, now)
-    return tuple(found)
+    found = _differences(was, now)
+    return found if found[0] else _SAME
 
 
 def _of_lists(was: list[Any], now: list[Any]) -> Any:
     """Give how the dicts of a list differ, or all of it where there is anything else in it."""
     if len(was) != len(now):
         return now
-    found: list[Any] = [_OF_A_LIST]
-    alike = True
+    if was == now and all(type(item) is str for item in now):
+        return _SAME
+    found: list[Any] = []
     for one, other in zip(was, now, strict=True):
         if type(one) is not dict or type(other) is not dict or tuple(one) != tuple(other):
             return now
-        inner: list[Any] = []
-        _add_differences(inner, one, other)
-        alike = alike and not inner
-        found.append(tuple(inner))
-    return (_OF_A_LIST,) if alike else tuple(found)
+        if len(one) > NAMES_MAX:
+            return now
+        found.append(_differences(one, other))
+    return (None, *found) if any(differences[0] for differences in found) else _SAME
 
 
-def _rebuilt(names: tuple[str, ...], model: Json, differences: tuple[Any, ...], start: int = 0) -> Json:
+def _rebuilt(names: tuple[str, ...], model: Json, positions: bytes, values: Iterable[Any]) -> Json:
     made = model.copy()
-    for n in range(start, len(differences), 2):
-        name, value = names[differences[n]], differences[n + 1]
-        if type(value) is tuple:
-            value = _resolved(model[name], value)
-        made[name] = value
+    for position, value in zip(positions, values, strict=True):
+        name = names[position]
+        made[name] = _resolved(model[name], value) if type(value) is tuple else value
     return made
 
 
 def _resolved(model: Any, differences: tuple[Any, ...]) -> Any:
-    if differences[0] != _OF_A_LIST:
-        return _rebuilt(tuple(model), model, differences)
-    return [_rebuilt(tuple(m), m, d) for m, d in zip(model, differences[1:], strict=True)]
+    positions, *values = differences
+    if positions is None:
+        return [_rebuilt(tuple(m), m, d[0], d[1:]) for m, d in zip(model, values, strict=True)]
+    return _rebuilt(tuple(model), model, positions, values)
