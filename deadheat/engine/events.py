@@ -89,7 +89,8 @@ class Finding:
     is no ``token``, and nothing of what follows it. ``replays`` is how many of how many replays showed
     it again, and ``replays_diverged`` how many of them left the schedule; ``without_yields`` is the
     same with no yield points in the database, where the schedule has some. ``actors`` and ``switches``
-    are those of the minimal schedule, ``removed`` counts what each pass of the shrinker took away.
+    are those of the minimal schedule, ``removed`` counts what each pass of the shrinker took away, and
+    ``original`` is the schedule before that.
     """
 
     scenario: str
@@ -111,6 +112,7 @@ class Finding:
     choices_before: int | None = None
     choices_after: int | None = None
     removed: Mapping[str, int] = field(default_factory=dict)
+    original: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,6 +143,7 @@ class Seen:
             shown_in=self.shown[found.strategy, invariant],
             runs=self.runs[found.strategy],
             choices_before=len(found.ran.trace) or None,
+            original=found.schedule,
         )
 
     def finish(self, elapsed_s: float) -> Exploration:

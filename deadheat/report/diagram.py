@@ -36,7 +36,10 @@ _RACING = re.compile(r"[A-Z]{1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: what its numbers are, in which lane it stands (None: in none), and what it says."""
+    """A row: what its numbers are, in which lane it stands (None: in none), and what it says.
+
+    ``wire`` is the plane that it crosses; ``waits`` says that it was blocked until the lane's next row.
+    """
 
     first: int
     last: int
@@ -44,20 +47,33 @@ class Row:
     says: str
     touches: frozenset[str] = frozenset()
     marked: bool = False
+    wire: Plane | None = None
+    waits: bool = False
+
+    @property
+    def numbers(self) -> str:
+        """Its numbers in the history, as in ``25-27``."""
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
 def diagram(
     history: History, *, marked: Collection[int] = (), width: int = WIDTH, rows_max: int = ROWS_MAX
 ) -> list[str]:
     """Draw a history; ``marked`` are numbers of steps to point at."""
-    steps = history.steps
-    lanes = sorted({s.actor for s in steps if _races(s)}, key=lambda name: (len(name), name))
-    rows = _fitting(list(_rows(steps, frozenset(marked))), rows_max)
+    lanes, rows = laid_out(history, marked=marked, rows_max=rows_max)
     if not rows:
         return []
-    numbers = max(len(_number(row)) for row in rows)
-    page = _Page(lanes, numbers, width, _transactions(steps))
-    return [page.head(steps), *(page.line(row) for row in rows)]
+    numbers = max(len(row.numbers) for row in rows)
+    page = _Page(lanes, numbers, width, transactions(history.steps))
+    return [page.head(history.steps), *(page.line(row) for row in rows)]
+
+
+def laid_out(
+    history: History, *, marked: Collection[int] = (), rows_max: int = ROWS_MAX
+) -> tuple[list[str], list[Row]]:
+    """Give the lanes of a history and its rows, folded where there are more than ``rows_max``."""
+    lanes = sorted({s.actor for s in history if _races(s)}, key=lambda name: (len(name), name))
+    return lanes, _fitting(list(_rows(history.steps, frozenset(marked))), rows_max)
 
 
 def _races(step: Step) -> bool:
@@ -82,6 +98,8 @@ def _rows(steps: Sequence[Step], marked: frozenset[int]) -> Iterator[Row]:
                 one.says if lane else f"? {one.says} (of nobody known)",
                 frozenset(_touched(one)),
                 any(step.seq in marked for step in one.steps),
+                one.steps[0].plane,
+                bool(one.waits_for),
             )
 
 
@@ -174,7 +192,7 @@ def _folded(rows: Sequence[Row], keep: Callable[[Row], bool]) -> list[Row]:
 # -- the page ---------------------------------------------------------------------------------------
 
 
-def _transactions(steps: Sequence[Step]) -> list[tuple[str, int, int]]:
+def transactions(steps: Sequence[Step]) -> list[tuple[str, int, int]]:
     """Give who had a transaction open, from which step to which.
 
     What opens one passes without being a step; what comes within it is attributed to it.
@@ -196,10 +214,6 @@ def _transactions(steps: Sequence[Step]) -> list[tuple[str, int, int]]:
     return [*found, *open_.values()]
 
 
-def _number(row: Row) -> str:
-    return str(row.first) if row.first == row.last else f"{row.first}-{row.last}"
-
-
 class _Page:
     """Places rows within a width: numbers, then a lane for each actor."""
 
@@ -219,7 +233,7 @@ class _Page:
 
     def line(self, row: Row) -> str:
         """Give one row."""
-        start = f"{'>' if row.marked else ' '}{_number(row):>{self._numbers}}"
+        start = f"{'>' if row.marked else ' '}{row.numbers:>{self._numbers}}"
         if row.lane is None:
             return cut(f"{start}   {row.says}", self._width).rstrip()
         cells = []

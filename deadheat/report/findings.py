@@ -109,20 +109,25 @@ def group_lines(group: Group, history: Path | None, replay_options: str = "") ->
             f"    Shown in {finding.shown_in} of {_many(finding.runs, 'run')} of {plain(finding.strategy)}, "
             f"first after {_many(finding.runs_until_found, 'run')} of the scenario."
         )
-    lines += [f"  {line}" for line in _how_sure(group, history)]
+    lines += [f"  {line}" for line in how_sure(group, history)]
     if group.first.token is not None:
         lines.append(f"  deadheat replay {plain(group.first.token)}{replay_options}")
     return lines
 
 
 def proofs_of(findings: Sequence[Finding]) -> list[Proof]:
-    """Give the proofs of findings, those of the same shape and pair once; none that recognised nothing."""
-    proofs: dict[object, Proof] = {}
+    """Give the proofs of findings; of those with one shape and pair that which says most of the evidence.
+
+    One that recognised nothing is left out.
+    """
+    proofs: dict[object, tuple[int, Proof]] = {}
     for finding in findings:
         proof = prove(finding.violation, finding.history)
-        if proof.shape != UNKNOWN:
-            proofs.setdefault((proof.shape, proof.pair), proof)
-    return list(proofs.values())
+        named = {step for one in finding.violation.evidence for step in one.steps}
+        key, weight = (proof.shape, proof.pair), len(named & set(proof.steps))
+        if proof.shape != UNKNOWN and (key not in proofs or weight > proofs[key][0]):
+            proofs[key] = weight, proof
+    return [proof for _, proof in proofs.values()]
 
 
 def why_lines(proof: Proof) -> list[str]:
@@ -155,7 +160,8 @@ def target_option(target: str, folder: Path) -> str:
     return f" --target {shlex.quote(plain(target))}"
 
 
-def _how_sure(group: Group, history: Path | None) -> Iterator[str]:
+def how_sure(group: Group, history: Path | None) -> Iterator[str]:
+    """Say how small the run is, how often it was replayed, and where its steps are."""
     first = group.first
     if first.token is None:
         yield _never_replayed(first)

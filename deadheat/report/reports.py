@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from deadheat.report.console import ConsoleReport, make_console
 from deadheat.report.disk import make_state_folder, run_folder
 from deadheat.report.findings import target_option
+from deadheat.report.html import HtmlReport
 from deadheat.report.junit import JUnitReport
 from deadheat.report.ndjson import HistoryFile
 from deadheat.report.prose import exploration_lines
@@ -41,6 +42,7 @@ class Reports:
                     make_console(sys.stdout), self.histories.path, replay_options=self._replay_options
                 ),
                 SummaryReport(settings.state_folder, settings.json),
+                HtmlReport(settings.state_folder, self._replay_options),
             ]
             if settings.junit is not None:
                 self._consumers.append(JUnitReport(settings.junit, self.histories.path, self._replay_options))
