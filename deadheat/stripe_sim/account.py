@@ -199,15 +199,20 @@ class Account:
         return self._shown(after)
 
     def pay_invoice(self, invoice_id: str, *, card: str = cards.VISA) -> Json:
-        """Pay an open invoice as its customer, by its hosted page; gives it, open if it was declined."""
+        """Pay an open invoice as its customer, by its hosted page; gives it, open if it was declined.
+
+        ActRefused when there is no such invoice, it is not open, its customer is gone, or no such card.
+        """
         self.ledger.begin(None)
         self._expire()
         found = self.ledger.find("invoice", invoice_id)
         method = cards.of_token(self.ledger, card)
-        if found is None or found["status"] != "open" or method is None:
-            why = "there is none" if found is None else f"it is {found['status']}"
-            raise ActRefused(f"Invoice {invoice_id} cannot be paid with {card}: {why}.")
-        return self._shown(collection.collect(self.ledger, found, method, retry=False))
+        if method is None or found is None or found["status"] != "open":
+            state = "does not exist" if found is None else f"is {found['status']}"
+            raise ActRefused(f"Invoice {invoice_id} {state}: it cannot be paid with {card}.")
+        if (self.ledger.find("customer", found["customer"]) or {}).get("deleted"):
+            raise ActRefused(f"Invoice {invoice_id} cannot be paid: its customer is deleted.")
+        return self._shown(collection.pay_with(self.ledger, found, method))
 
     def make_customer(self, *, email: str, name: str) -> Json:
         """Make a customer in the dashboard, whom no application has asked for."""

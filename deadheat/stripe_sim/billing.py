@@ -125,6 +125,18 @@ def retry(ledger: Ledger, subscription: Json, *, decline: Decline | None = None)
     return ledger.need("subscription", subscription["id"])
 
 
+def payment_settings(asked: Json, old: Json | None = None) -> Json:
+    """Give the payment settings of a subscription; only which card is kept as its default is modelled."""
+    kept = (old or {}).get("save_default_payment_method", "off")
+    return {
+        "payment_method_options": None,
+        "payment_method_types": None,
+        "save_default_payment_method": (asked.get("payment_settings") or {}).get(
+            "save_default_payment_method", kept
+        ),
+    }
+
+
 def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
     """Do what is due after 23 hours: expire what is incomplete, void what was to resume a subscription."""
     found = ledger.need(kind, object_id)
@@ -226,11 +238,7 @@ def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_vers
         next_pending_invoice_item_invoice=None,
         on_behalf_of=None,
         pause_collection=None,
-        payment_settings={
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
+        payment_settings=payment_settings(data),
         pending_invoice_item_interval=None,
         pending_setup_intent=None,
         pending_update=None,

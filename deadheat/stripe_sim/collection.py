@@ -74,6 +74,26 @@ def collect(
     return _unpaid(ledger, invoice, counts=retry or invoice["attempt_count"] == 0)
 
 
+def pay_with(ledger: Ledger, invoice: Json, method: Json) -> Json:
+    """Let a customer pay an open invoice with a card of theirs; gives it, still open if it was declined.
+
+    A card that pays is attached; the subscription keeps it as its default if its
+    ``payment_settings.save_default_payment_method`` says so.
+    """
+    customer = ledger.need("customer", invoice["customer"], param="customer")
+    if cards.decline_of(method) is None:
+        method = cards.attached(ledger, method, customer)
+    after = collect(ledger, invoice, method, retry=False)
+    subscription = _moved_by(ledger, after)
+    if (
+        after["status"] == "paid"
+        and subscription is not None
+        and subscription["payment_settings"]["save_default_payment_method"] == "on_subscription"
+    ):
+        ledger.change(subscription, "customer.subscription.updated", default_payment_method=method["id"])
+    return after
+
+
 def settled(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
     """Mark an invoice paid; the subscription that waited for it becomes active first."""
     subscription = _moved_by(ledger, invoice)
@@ -228,11 +248,7 @@ def _confirmed(ledger: Ledger, intent: Json, method: Json, call: Call) -> Json:
     if intent["_invoice"] is None:
         intent = payments.attempt(ledger, intent, method)
     else:
-        invoice = ledger.need("invoice", intent["_invoice"])
-        customer = ledger.need("customer", intent["customer"], param="customer")
-        if cards.decline_of(method) is None:
-            method = cards.attached(ledger, method, customer)
-        collect(ledger, invoice, method, retry=False)
+        pay_with(ledger, ledger.need("invoice", intent["_invoice"]), method)
         intent = ledger.need("payment_intent", intent["id"])
     if intent["status"] != "succeeded":
         raise payments.refused(intent, call.api_version)

@@ -69,6 +69,19 @@ _PAUSE = record(
     {"behavior": one_of("keep_as_draft", "mark_uncollectible", "void"), "resumes_at": timestamp},
     required=("behavior",),
 )
+_PAYMENT_SETTINGS = record(
+    {
+        "save_default_payment_method": one_of("off", "on_subscription"),
+        **accepted("payment_method_options", "payment_method_types"),
+    }
+)
+
+
+def _unmodelled(value: object, name: str) -> None:
+    """Refuse what would change what is billed and is not modelled, rather than bill it wrongly."""
+    raise invalid(f"Deadheat does not model `{name}`.", param=name)
+
+
 _BOTH = {
     "cancel_at": unsettable(timestamp),
     "cancel_at_period_end": boolean,
@@ -78,10 +91,24 @@ _BOTH = {
     "items": items.ITEMS,
     "metadata": metadata,
     "off_session": boolean,
+    "payment_settings": _PAYMENT_SETTINGS,
     "trial_end": _TRIAL_END,
     "trial_settings": TRIAL_SETTINGS,
     **accepted("automatic_tax", "days_until_due", "default_tax_rates", "discounts", "invoice_settings"),
-    **accepted("payment_settings", "proration_behavior"),
+    **accepted("on_behalf_of", "proration_behavior"),
+    **dict.fromkeys(
+        (
+            "add_invoice_items",
+            "application_fee_percent",
+            "billing_cycle_anchor",
+            "billing_thresholds",
+            "default_source",
+            "pending_invoice_item_interval",
+            "transfer_data",
+            "trial_from_plan",
+        ),
+        _unmodelled,
+    ),
 }
 CREATE = {
     **_BOTH,
@@ -89,6 +116,8 @@ CREATE = {
     "customer": text(unset=False),
     "payment_behavior": one_of("allow_incomplete", "default_incomplete", "error_if_incomplete"),
     "trial_period_days": integer(1, 730),
+    "backdate_start_date": _unmodelled,
+    "billing_cycle_anchor_config": _unmodelled,
     **accepted("billing_mode"),
 }
 UPDATE = {
@@ -175,6 +204,8 @@ def update(ledger: Ledger, call: Call) -> Json:
     changes: dict[str, Any] = {name: args[name] for name in plain if name in args}
     if "metadata" in args:
         changes["metadata"] = merged(old["metadata"], args["metadata"])
+    if "payment_settings" in args:
+        changes["payment_settings"] = billing.payment_settings(args, old["payment_settings"])
     if "cancellation_details" in args:
         changes["cancellation_details"] = {**old["cancellation_details"], **args["cancellation_details"]}
     if "items" in args:

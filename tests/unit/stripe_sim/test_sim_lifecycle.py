@@ -79,6 +79,27 @@ class TestStart:
         assert statuses(account, made["id"], mark) == [("active", "incomplete")]
         assert latest_invoice(account, made["id"])["status"] == "paid"
 
+    @pytest.mark.fidelity("save_default_payment_method: the card of the first payment pays the renewals")
+    @pytest.mark.parametrize(("save", "status"), [("on_subscription", "active"), ("off", "past_due")])
+    def test_the_first_card_is_kept_if_asked_for(self, save: str, status: str) -> None:
+        account = new_account()
+        params = {
+            "payment_behavior": "default_incomplete",
+            "payment_settings": {"save_default_payment_method": save},
+        }
+        made = subscribe(account, customer_with(account, None), **params).json
+        path = f"/v1/payment_intents/{intent_of(latest_invoice(account, made['id']))}/confirm"
+        send(account, "POST", path, {"payment_method": "pm_card_visa"})
+        now = subscription(account, made["id"])
+        assert (now["default_payment_method"] is not None) == (save == "on_subscription")
+        assert account.renew_subscription(made["id"])["status"] == status
+
+    def test_what_would_be_billed_wrongly_is_refused(self) -> None:
+        account = new_account()
+        answer = subscribe(account, customer_with(account), billing_cycle_anchor=START + DAY)
+        assert (answer.status, answer.error["param"]) == (400, "billing_cycle_anchor")
+        assert "does not model" in answer.error["message"]
+
     def test_without_a_card_none_is_made(self) -> None:
         account = new_account()
         answer = subscribe(account, customer_with(account, None))
@@ -217,6 +238,10 @@ class TestUnpaidRenewals:
         assert latest_invoice(account, name)["amount_paid"] == 2000
         with pytest.raises(ActRefused, match="no open invoice"):
             account.retry_payment(name)
+        with pytest.raises(ActRefused, match="is paid"):
+            account.pay_invoice(invoice)
+        with pytest.raises(ActRefused, match="does not exist"):
+            account.pay_invoice("in_no")
 
     @pytest.mark.fidelity("Subscriptions and money: unpaid, canceled or past_due after the last retry")
     @pytest.mark.parametrize("then", ["unpaid", "canceled", "past_due"])
