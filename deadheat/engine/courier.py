@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from deadheat.engine.caller import exchange
+from deadheat.engine.postbag import event_of
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Delivered
 from deadheat.program import DELIVERIES
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from deadheat.engine.conduct import Conductor
     from deadheat.engine.conduct.strands import Strand
+    from deadheat.engine.postbag import Postbag
     from deadheat.program import Deliveries, Forgery
     from deadheat.schedule import Barrage
     from deadheat.stripe_sim import Attempt, Outbox
@@ -35,14 +37,14 @@ Phase = Literal["race", "settling", "again"]
 
 @dataclass(slots=True)
 class Courier:
-    """Delivers the events of one run to one webhook endpoint.
+    """Delivers the events of one run to the target's webhook endpoint, or to all that it has.
 
     ``barrage`` draws how long a delivery of a stream is on its way; ``conductor`` hears of each.
     """
 
     client: httpx.AsyncClient
     path: str
-    outbox: Outbox
+    outbox: Outbox | Postbag
     recorder: Recorder
     barrage: Barrage | None = None
     conductor: Conductor | None = None
@@ -95,7 +97,7 @@ class Courier:
             if round_answers == answers:
                 break
             answers = round_answers
-        return tuple(self.outbox.pending())
+        return tuple(dict.fromkeys(map(event_of, self.outbox.pending())))
 
     async def again(self) -> None:
         """Bring every event once more, in order of emission."""
@@ -144,7 +146,9 @@ class Courier:
         headers = dict(attempt.headers)
         if conductor is not None and strand is not None:
             headers["traceparent"] = conductor.traceparent(strand)
-        answer = await exchange(self.client, "POST", self.path, headers=headers, content=attempt.body)
+        answer = await exchange(
+            self.client, "POST", attempt.url or self.path, headers=headers, content=attempt.body
+        )
         answered = answer.status if answer else None
         status = None if lost else answered
         if forged is None:

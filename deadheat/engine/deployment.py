@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
     from deadheat.engine.leftovers import Leftovers
     from deadheat.engine.postgres import PostgresServer
-    from deadheat.settings import Settings, TargetSettings
+    from deadheat.settings import Settings, TargetSettings, WebhookSettings
 
 
 FIT_SECONDS_MAX = 5.0
+WEBHOOK_SECRET = "stripe.webhook-secret"
 PAST_MAX = 64  # ids and addresses of people of the latest runs
 
 
@@ -125,6 +126,7 @@ class Deployment:
     client: httpx.AsyncClient
     endpoint: Endpoint
     webhook_path: str
+    more_endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     database: Database | None
     reach: Reach = WHOLE
     proxy: PostgresProxy | None = None
@@ -161,15 +163,24 @@ class Deployment:
         return None
 
 
-def endpoint_of(target: TargetSettings, base_url: str, secret: str) -> Endpoint:
+def endpoint_of(webhook: WebhookSettings | None, base_url: str, secret: str) -> Endpoint:
     """Give the webhook endpoint of a target that answers at a base URL."""
-    webhook = target.webhook
     return Endpoint(
         url=base_url + (webhook.path if webhook else ""),
         secret=secret,
         types=webhook.types if webhook else (),
         api_version=webhook.api_version if webhook else None,
     )
+
+
+def _webhook_secrets(target: TargetSettings, first: str) -> dict[str, str]:
+    """Give the secret of each endpoint by its placeholder; the first also stands without a name."""
+    secrets_by = {WEBHOOK_SECRET: first}
+    if target.webhook is not None and target.webhook.name:
+        secrets_by[f"{WEBHOOK_SECRET}.{target.webhook.name}"] = first
+    for hook in target.more_webhooks:
+        secrets_by[f"{WEBHOOK_SECRET}.{hook.name}"] = f"whsec_{secrets.token_hex(16)}"
+    return secrets_by
 
 
 async def _drop(grounds: Grounds, name: str) -> None:
@@ -209,7 +220,7 @@ async def open_deployment(
             "postgres.url": grounds.server.dsn_for(name),
             "stripe.url": server.url,
             "stripe.key": key,
-            "stripe.webhook-secret": secret,
+            **_webhook_secrets(settings.target, secret),
         }
         await grounds.server.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
@@ -241,7 +252,11 @@ async def open_deployment(
             server=server,
             target=target,
             client=client,
-            endpoint=endpoint_of(settings.target, target.base_url, secret),
+            endpoint=endpoint_of(settings.target.webhook, target.base_url, secret),
+            more_endpoints={
+                hook.name: endpoint_of(hook, target.base_url, values[f"{WEBHOOK_SECRET}.{hook.name}"])
+                for hook in settings.target.more_webhooks
+            },
             webhook_path=settings.target.webhook.path if settings.target.webhook else "",
             database=database,
             reach=WHOLE if proxy is not None else replace(WHOLE, statements=False),

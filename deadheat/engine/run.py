@@ -25,6 +25,7 @@ from deadheat.engine.conduct.sql_plane import SqlPlane
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
 from deadheat.engine.overlap import overlapped
+from deadheat.engine.postbag import Postbag
 from deadheat.engine.postgres.proxy import OpenGate
 from deadheat.engine.quiet import Quiet
 from deadheat.engine.race import Race
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from deadheat.program import Act
     from deadheat.schedule import Released, Strategy
     from deadheat.settings import OperationSettings
-    from deadheat.stripe_sim import Endpoint
 
 LEAD = "before"
 RUN_SECONDS_MAX = 120.0
@@ -182,7 +182,7 @@ class Run:
             call_ms=deployment.settings.stripe_latency_ms,
         )
         self.acts = Acts(self.account, self.cast, self.mark)
-        self.outbox = Outbox(self.account, self._endpoint(), since=self.mark)
+        self.outbox = self._outbox()
         doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())
         self.account.ledger.doubles_events = doubled
         self.courier = Courier(
@@ -453,14 +453,18 @@ class Run:
         made = self.account.ids_since(self.mark)
         return [made_id for kind, made_id in made if kind in SOURCES]
 
-    def _endpoint(self) -> Endpoint:
-        """Give the endpoint, subscribed to every type of event where the program says so."""
-        wide = any(stream.every_type for stream in self._streams())
-        endpoint = self.deployment.endpoint
-        return replace(endpoint, types=()) if wide else endpoint
-
-    def _streams(self) -> list[Deliveries]:
-        return [operation for operation in self.program.operations() if isinstance(operation, Deliveries)]
+    def _outbox(self) -> Outbox | Postbag:
+        """Give what Stripe has to deliver: of every type of event where the program says so."""
+        wide = any(isinstance(o, Deliveries) and o.every_type for o in self.program.operations())
+        first = self.deployment.settings.target.webhook
+        endpoints = {first.name if first else "": self.deployment.endpoint, **self.deployment.more_endpoints}
+        outboxes = {
+            name: Outbox(self.account, replace(endpoint, types=()) if wide else endpoint, since=self.mark)
+            for name, endpoint in endpoints.items()
+        }
+        if len(outboxes) == 1:
+            return next(iter(outboxes.values()))
+        return Postbag(self.account, outboxes, self.mark)
 
     def _asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each user asked for: one, and one more after each cancellation."""

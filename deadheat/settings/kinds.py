@@ -178,6 +178,13 @@ def request_line(value: object) -> tuple[str, str]:
         raise Mismatch(expected) from None
 
 
+def name(value: object) -> str:
+    """Take a name in kebab-case."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
+        raise Mismatch('a name in kebab-case, as in "billing"')
+    return value
+
+
 def place(value: object) -> str:
     """Take a place in an answer, as `deadheat.engine.places` understands it."""
     if isinstance(value, str) and value.startswith(_REGEX):

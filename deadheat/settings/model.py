@@ -87,17 +87,22 @@ class OperationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
-    """Where the target takes Stripe's events. Empty ``types`` means every type."""
+    """Where the target takes Stripe's events. Empty ``types`` means every type.
+
+    ``name`` tells several apart, and stands in the placeholder of the secret.
+    """
 
     path: str
     api_version: str | None = None
     types: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:
     """The target: a command to start (run from ``folder``) or a base URL.
 
+    ``webhook`` is its first endpoint for events, ``more_webhooks`` are the others.
     ``tables`` are queries by relation, ``statuses`` the target's names of a subscription's status (case
     folded) with what they stand for at Stripe, ``cleanup`` the statements that take a run's rows away.
     """
@@ -112,6 +117,7 @@ class TargetSettings:
     env: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, OperationSettings] = field(default_factory=dict)
     webhook: WebhookSettings | None = None
+    more_webhooks: tuple[WebhookSettings, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     cleanup: tuple[str, ...] = ()

@@ -38,7 +38,8 @@ _ONLY_WITH_START = ("env", "migrate", "workers")
 def read_target(table: Table, folder: Path) -> TargetSettings:
     """Read ``[target]``; ``folder`` is where the file stands, and where its commands run."""
     operations = read_operations(table, folder)
-    webhook = table.table("webhook")
+    webhooks = _webhooks(table)
+    known = (*OF_THE_RUN, *(f"stripe.webhook-secret.{hook.name}" for hook in webhooks if hook.name))
     target = TargetSettings(
         folder=folder,
         start=table.take("start", kinds.text, None),
@@ -49,17 +50,18 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
         workers=table.take("workers", kinds.whole_number(1, 64), 1),
         env=table.strings("env", kinds.any_text),
         operations=operations,
-        webhook=None if webhook is None else _webhook(webhook),
+        webhook=webhooks[0] if webhooks else None,
+        more_webhooks=webhooks[1:],
         tables=_tables(table),
         statuses=_statuses(table),
         cleanup=_cleanup(table),
     )
     table.refuse_unknown()
     _check_way_in(table)
-    check_names(_PLACEHOLDER.findall(target.start or ""), OF_THE_RUN, table.where("start"))
-    check_names(_PLACEHOLDER.findall(target.migrate or ""), OF_THE_RUN, table.where("migrate"))
+    check_names(_PLACEHOLDER.findall(target.start or ""), known, table.where("start"))
+    check_names(_PLACEHOLDER.findall(target.migrate or ""), known, table.where("migrate"))
     for name, value in target.env.items():
-        check_names(_PLACEHOLDER.findall(value), OF_THE_RUN, f"{table.where('env')}.{name}")
+        check_names(_PLACEHOLDER.findall(value), known, f"{table.where('env')}.{name}")
     return target
 
 
@@ -81,8 +83,24 @@ def _check_way_in(table: Table) -> None:
         )
 
 
-def _webhook(table: Table) -> WebhookSettings:
+def _webhooks(table: Table) -> tuple[WebhookSettings, ...]:
+    """Read ``[target.webhook]``, and those of ``[[target.webhooks]]`` that have names of their own."""
+    first = table.table("webhook")
+    found = [] if first is None else [_webhook(first)]
+    table.knows("webhooks")
+    for inner in table.list_of_tables("webhooks") if "webhooks" in table else ():
+        name = inner.require("name", kinds.name)
+        found.append(_webhook(inner, name))
+        if name in {hook.name for hook in found[:-1]}:
+            raise SettingsError(f"{inner.where('name')}: there are two webhooks called {name}.")
+        if found[-1].path in {hook.path for hook in found[:-1]}:
+            raise SettingsError(f"{inner.where('path')}: there are two webhooks at {found[-1].path}.")
+    return tuple(found)
+
+
+def _webhook(table: Table, name: str = "") -> WebhookSettings:
     webhook = WebhookSettings(
+        name=name,
         path=table.require("path", kinds.path),
         api_version=table.take("api-version", kinds.text, None),
         types=table.take("types", kinds.list_of(kinds.text, "event types"), ()),

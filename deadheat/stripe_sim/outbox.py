@@ -59,7 +59,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One delivery. ``number`` counts the true attempts of its event from 1; 0 for the others."""
+    """One delivery. ``number`` counts the true attempts of its event from 1; 0 for the others.
+
+    ``url`` is where it goes, empty where its endpoint is the only one.
+    """
 
     event_id: str
     event_type: str
@@ -68,6 +71,7 @@ class Attempt:
     number: int
     duplicate: bool = False
     forged: Forgery | None = None
+    url: str = ""
 
 
 class _State(Enum):

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine.postbag import event_of
 from deadheat.program import DELIVERIES
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ class Offers:
             operation=f"{DELIVERIES} {event_type}",
             order=(*self.order, list(self._known).index(event_id), copy),
             part=self._whose(event_id),
-            values=(event_id,),
+            values=(event_of(event_id),),
         )
 
     def _whose(self, event_id: str) -> Part | None:
-        thing = self.courier.outbox.account.event_json(event_id)["data"]["object"]
+        thing = self.courier.outbox.account.event_json(event_of(event_id))["data"]["object"]
         metadata = thing.get("metadata") or {}
         values = (thing.get("id"), thing.get("customer"), metadata.get("user_id"))
         return self.conductor.attribution.cast.whose(str(value) for value in values if value)

@@ -64,6 +64,7 @@ class Stage:
     controlled: bool = False
     reach: Reach = WHOLE
     leftovers: None = None
+    more_endpoints: dict[str, Endpoint] = field(default_factory=dict)
     blocking: None = None
     parking: None = None
     past: deque[str] = field(default_factory=deque)
