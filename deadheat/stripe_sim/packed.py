@@ -39,10 +39,10 @@ class Packing:
         number = self._numbers.get(names)
         if number is None:
             if len(self._models) == SHAPES_MAX or len(names) > NAMES_MAX:
-                return marshal.dumps((None, made))
+                return _dumped((None, made))
             number = self._numbers[names] = len(self._models)
             self._models.append((names, _copy(made)))
-        return marshal.dumps((number, *_differences(self._models[number][1], made)))
+        return _dumped((number, *_differences(self._models[number][1], made)))
 
     def unpack(self, packed: bytes) -> Json:
         """Give an object equal to the one that was packed."""
@@ -52,6 +52,11 @@ class Packing:
             return whole
         names, model = self._models[number]
         return _rebuilt(names, model, first, values)
+
+
+def _dumped(value: tuple[Any, ...]) -> bytes:
+    """Marshal a value, and copy it: the original stays in a block of 1 KB, cut to its size."""
+    return bytes(memoryview(marshal.dumps(value)))
 
 
 def _copy(made: Json) -> Json:
