@@ -27,19 +27,22 @@ class Leftovers:
     """The rows of the runs at one deployment, until somebody asks what is left of them."""
 
     database: Database
+    people: int = 0
     user_ids: list[str] = field(default_factory=list)
     source_ids: list[str] = field(default_factory=list)
     problem: str | None = None
 
-    async def of_run(self, user_ids: Sequence[str], source_ids: Iterable[str]) -> None:
-        """Take away what a run left; what cannot be is told at the end."""
+    async def of_run(self, people: int, user_ids: Sequence[str], source_ids: Iterable[str]) -> None:
+        """Take away what a run left, by all ids of its people; what cannot be is told at the end."""
+        self.people += people
         self.user_ids += user_ids
         self.source_ids += source_ids
         await self._clean_up(user_ids)
 
     async def told(self) -> Left:
         """Take away what was written late, and count what is left; the next count begins anew."""
-        user_ids, source_ids = tuple(self.user_ids), tuple(self.source_ids)
+        people, user_ids, source_ids = self.people, tuple(self.user_ids), tuple(self.source_ids)
+        self.people = 0
         self.user_ids.clear()
         self.source_ids.clear()
         self.problem = None
@@ -52,7 +55,7 @@ class Leftovers:
             self.problem = (
                 self.problem or f"what is left could not be counted: {error or 'no answer in time'}"
             )
-        return Left(users=len(user_ids), rows=rows, problem=self.problem)
+        return Left(users=people, rows=rows, problem=self.problem)
 
     async def _clean_up(self, user_ids: Sequence[str]) -> None:
         try:

@@ -118,7 +118,7 @@ async def run_program(
     finally:
         run.close()
     if deployment.leftovers is not None:
-        await deployment.leftovers.of_run(run.cast.user_ids(), run.source_ids())
+        await deployment.leftovers.of_run(len(run.cast.people()), run.cast.user_ids(), run.source_ids())
     conductor = run.conductor
     return Ran(
         history=recorder.history(),

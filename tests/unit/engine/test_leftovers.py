@@ -43,7 +43,7 @@ def told(rows: Any, *runs: tuple[str, ...], late: str | None = None) -> Left:
         leftovers = Leftovers(rows)
         for run in runs:
             rows.customers += run
-            await leftovers.of_run(run, ())
+            await leftovers.of_run(len(run), (*run, "an older id"), ())
         if late:
             rows.customers.append(late)
         return await leftovers.told()
@@ -54,7 +54,8 @@ def told(rows: Any, *runs: tuple[str, ...], late: str | None = None) -> Left:
 def test_each_run_is_cleaned_up_and_all_of_them_at_the_end() -> None:
     rows = Rows(customers=["somebody else"])
     assert told(rows, ("a", "b"), ("c",), late="a") == Left(users=3, rows={"customers": 0})
-    assert rows.cleaned == [("a", "b"), ("c",), ("a", "b", "c")]
+    older = "an older id"
+    assert rows.cleaned == [("a", "b", older), ("c", older), ("a", "b", older, "c", older)]
     assert rows.customers == ["somebody else"]
 
 
@@ -78,9 +79,9 @@ def test_a_second_count_begins_anew() -> None:
     async def test() -> None:
         rows: Any = Rows(cleans=False, customers=["a", "b"])
         leftovers = Leftovers(rows)
-        await leftovers.of_run(["a"], ())
+        await leftovers.of_run(1, ["a"], ())
         assert (await leftovers.told()).users == 1
-        await leftovers.of_run(["b"], ())
+        await leftovers.of_run(1, ["b"], ())
         assert await leftovers.told() == Left(users=1, rows={"customers": 1})
 
     asyncio.run(test())
