@@ -37,6 +37,7 @@ def program_to_json(program: Program) -> dict[str, Any]:
             for fault in program.faults
             if fault.user in numbers
         ],
+        "faults_max": program.faults_max,
     }
 
 
@@ -48,6 +49,7 @@ def program_from_json(data: Mapping[str, Any], world: World) -> Program:
             before=[_operation(told, users) for told in data["before"]],
             race=[[_operation(told, users) for told in actor] for actor in data["race"]],
             faults=[Fault(**{**told, "user": users[told["user"]]}) for told in data["faults"]],
+            faults_max=int(data.get("faults_max", 0)),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ProgramError(f"this is no program as Deadheat writes them: {error!r}") from None

@@ -177,6 +177,7 @@ ACTS: Mapping[str, type[Act]] = {
 """What happens at Stripe, by name; no operation of a target may be called so."""
 
 DELIVERIES = "deliveries"
+FAULTS_MAX = 5
 
 
 def name_of(operation: Operation) -> str:
@@ -192,18 +193,22 @@ def name_of(operation: Operation) -> str:
 class Program:
     """Operations before (one by one), then actors that race, then settling.
 
-    Events that ``before`` made wait until a `Deliveries` operation or settling brings them.
+    Events that ``before`` made wait until a `Deliveries` operation or settling brings them. ``faults`` strike
+    where they say; beside them up to ``faults_max`` more may strike anywhere in a schedule (docs/faults.md).
     """
 
     before: Sequence[Operation] = ()
     race: Sequence[Sequence[Operation]]
     faults: Sequence[Fault] = ()
+    faults_max: int = 0
 
     def __post_init__(self) -> None:
         """Turn the lists into tuples; ProgramError for what is not an operation."""
         object.__setattr__(self, "before", tuple(self.before))
         object.__setattr__(self, "race", tuple(tuple(actor) for actor in self.race))
         object.__setattr__(self, "faults", tuple(self.faults))
+        if not 0 <= self.faults_max <= FAULTS_MAX:
+            raise ProgramError(f"a schedule has 0 to {FAULTS_MAX} faults, and not {self.faults_max}")
         if not self.race or not all(self.race):
             raise ProgramError("a program needs at least one actor, and each actor an operation")
         for operation in self.operations():
@@ -238,6 +243,7 @@ class Program:
             before=[play(operation) for operation in self.before],
             race=[[play(operation) for operation in actor] for actor in self.race],
             faults=[replace(f, user=parts[f.user]) for f in self.faults if f.user in parts],
+            faults_max=self.faults_max,
         )
 
 

@@ -15,6 +15,7 @@ from deadheat.engine.discover import discover, select
 from deadheat.engine.dry_run import dry_lines
 from deadheat.engine.loop import run as run_loop
 from deadheat.engine.suite import new_run_id, run_suite
+from deadheat.program import FAULTS_MAX
 from deadheat.report import Reports, exit_code
 from deadheat.report.plain import plain
 from deadheat.schedule import BY_NAME, STRATEGIES
@@ -70,6 +71,11 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option(
                 "--preemptions", type=click.IntRange(0, 20), help="The bound of --strategy exhaustive (2)."
+            ),
+            click.option(
+                "--faults",
+                type=click.IntRange(0, FAULTS_MAX),
+                help="Faults that a schedule may have: lost answers, cut connections, kills (0).",
             ),
             click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario."),
             click.option(

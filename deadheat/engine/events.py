@@ -88,9 +88,9 @@ class Finding:
     ``shown_in`` of ``runs`` says how often the strategy hit it. Barrage cannot be replayed: then there
     is no ``token``, and nothing of what follows it. ``replays`` is how many of how many replays showed
     it again, and ``replays_diverged`` how many of them left the schedule; ``without_yields`` is the
-    same with no yield points in the database, where the schedule has some. ``actors`` and ``switches``
-    are those of the minimal schedule, ``removed`` counts what each pass of the shrinker took away, and
-    ``original`` is the schedule before that.
+    same with no yield points in the database, where the schedule has some. ``actors``, ``switches`` and
+    ``faults`` are those of the minimal schedule, ``removed`` counts what each pass of the shrinker took
+    away, and ``original`` is the schedule before that.
     """
 
     scenario: str
@@ -109,6 +109,7 @@ class Finding:
     without_yields: tuple[int, int] | None = None
     actors: int | None = None
     switches: int | None = None
+    faults: int = 0
     choices_before: int | None = None
     choices_after: int | None = None
     removed: Mapping[str, int] = field(default_factory=dict)
@@ -145,6 +146,7 @@ class Coverage:
     ``repeated`` schedules were run twice; ``differing`` says how those differed that did.
     ``conflicting`` pairs of steps touch the same relation or Stripe objects, one of them writing, as far as
     statements say; ``in_both_orders`` of them were. ``exhausted`` is there of an exhaustive search.
+    ``faults`` counts those of schedules by kind.
     """
 
     schedules: int = 0
@@ -159,6 +161,7 @@ class Coverage:
     differing: tuple[str, ...] = ()
     conflicting: int = 0
     in_both_orders: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
     exhausted: Exhausted | None = None
 
 

@@ -31,6 +31,7 @@ from deadheat.schedule import (
     Schedule,
     make_strategy,
     shares,
+    with_faults,
 )
 
 if TYPE_CHECKING:
@@ -83,12 +84,16 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much to explore: so many schedules, or so many seconds, under these strategies."""
+    """How much to explore: so many schedules, or so many seconds, under these strategies.
+
+    ``faults`` is how many a schedule may have, where its program does not ask for more.
+    """
 
     strategies: tuple[str, ...] = STRATEGIES
     schedules: int | None = None
     seconds: float | None = None
     preemptions: int = PREEMPTIONS
+    faults: int = 0
 
     def planned(self) -> int | None:
         """Give the number of runs; None under a budget of time, and where all are to be run."""
@@ -161,6 +166,7 @@ class Explorer:
             seen.verdict = Verdict.INCONCLUSIVE
         await self._each(lambda deployment: self.make_warm(deployment, scenario))
         await self._remembered(seen)
+        faults = max(budget.faults, scenario(World(f"{self.invocation}f")).faults_max)
         for name in budget.strategies:
             share, seconds = budget.share(name), budget.seconds_of(name)
             runs = itertools.count() if share is None else iter(range(share))
@@ -170,7 +176,9 @@ class Explorer:
             if name == EXHAUSTIVE:
                 await self._exhaust(budget.preemptions, runs, until, seen)
             else:
-                await self._each(lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen))  # type: ignore[misc]
+                await self._each(
+                    lambda d, n=name, r=runs, u=until: self._work(d, n, r, u, seen, faults)  # type: ignore[misc]
+                )
         await self._prove(seen)
         finished = replace(
             seen.finish(time.perf_counter() - began),
@@ -229,9 +237,17 @@ class Explorer:
             deployment.warm |= new
 
     async def _work(
-        self, deployment: Deployment, name: str, left: Iterator[int], until: float | None, seen: Seen
+        self,
+        deployment: Deployment,
+        name: str,
+        left: Iterator[int],
+        until: float | None,
+        seen: Seen,
+        faults: int,
     ) -> None:
         strategy = make_strategy(name, self.seed)
+        if not isinstance(strategy, Barrage):
+            strategy = with_faults(strategy, self.seed, faults)
         while _goes_on(seen, left, until):
             schedule = self._schedule(seen, strategy)
             ran, judgement = await self._counted(deployment, seen, strategy, schedule)

@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.cast import Cast, Part, planted
+from deadheat.engine.conduct.strands import Variant
 from deadheat.engine.stripe_server import OpenGate
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.schedule import CALL_MS
-from deadheat.stripe_sim import Faults
+from deadheat.stripe_sim import FaultRule, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from deadheat.engine.conduct import Conductor
     from deadheat.engine.conduct.strands import Strand
     from deadheat.program import Fault
     from deadheat.schedule import Barrage
     from deadheat.stripe_sim import Account, Call
+    from deadheat.stripe_sim.faults import When
 
 NOBODY = "unattributed"
 
@@ -124,8 +126,32 @@ class RunGate:
             release,
             reads=touched if reads else frozenset(),
             writes=frozenset() if reads else touched,
+            variants=tuple(self._variants(kind, call, release)),
         )
         await gone
+
+    def _variants(self, kind: StepKind, call: Call, release: Callable[[], None]) -> Iterator[Variant]:
+        """Give what may go wrong with a call at a crossing, unless it was made to fail already."""
+        if call.fault is not None:
+            return
+
+        def fails(when: When) -> Callable[[], None]:
+            def apply() -> None:
+                self.account.fail_by(call, FaultRule(when=when))
+                release()
+
+            return apply
+
+        def loses() -> None:
+            self.account.lose(call)
+            release()
+
+        if kind is StepKind.EFFECT and not call.decided:
+            yield Variant("500 before", fails("before"))
+            if call.request.method != "GET":  # a call that has no effect fails in one way only
+                yield Variant("500 after", fails("after"))
+        elif kind is StepKind.RESPONSE:
+            yield Variant("lost", loses)
 
     async def _timed(self, barrage: Barrage, kind: StepKind, call: Call) -> None:
         if kind is StepKind.EFFECT:

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from deadheat.schedule import Outcome, Replay, Strand, context_switches, shrink, strand_key
+from deadheat.schedule import Outcome, Replay, Strand, context_switches, faults_in, shrink, strand_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,7 @@ class Minimal:
             without_yields=times,
             actors=acting(self.ran),
             switches=context_switches(self.ran.trace),
+            faults=faults_in(self.ran.trace),
             choices_before=first.choices_before,
             choices_after=best.choices,
             removed=dict(self.shrunk.removed),
@@ -93,6 +94,7 @@ def outcome_of(ran: Ran, schedule: Schedule, *, violated: bool) -> Outcome:
         schedule=schedule.recorded(ran.trace),
         strands=strands_of(ran),
         switches=context_switches(ran.trace),
+        faults=faults_in(ran.trace),
         choices=len(ran.trace),
     )
 

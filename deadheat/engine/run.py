@@ -54,6 +54,7 @@ LEAD = "before"
 RUN_SECONDS_MAX = 120.0
 WARM_QUIET_SECONDS = 0.3
 WARM_LOOKS_MAX = 20
+KINDS = {kind.value: kind for kind in StepKind}  # of held steps; a parked write is a flight
 SOURCES = ("event", "invoice", "checkout.session")  # what an effect may have come of
 
 
@@ -181,6 +182,7 @@ class Run:
             conductor=self.conductor,
             call_ms=deployment.settings.stripe_latency_ms,
         )
+        self.conductor.on_fault = self._on_fault
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = self._outbox()
         doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())
@@ -219,6 +221,19 @@ class Run:
     def _on_effect(self) -> None:
         self.courier.news.set()
         self.conductor.wake()
+
+    def _on_fault(self, fault: Hold) -> None:
+        step, variant = fault.instead_of, fault.variant
+        assert step is not None  # it is a fault
+        assert variant is not None
+        what, label = variant.what, step.name.label.partition(" ")[2]
+        self.recorder.record(
+            actor=fault.strand.actor,
+            plane=Plane.FAULT,
+            kind=KINDS.get(step.kind, StepKind.FLIGHT),
+            label=f"{what} {label}",
+            data={"strand": fault.strand.name, "fault": what, "step": str(step.name)},
+        )
 
     async def to_the_end(self, number: int, *, timed: bool = True) -> Settled:
         """Play the run; Trouble when it cannot be judged."""
@@ -333,7 +348,8 @@ class Run:
         self.done.append((operation, answer))
         if answer.status is None:
             self.deployment.check_alive()
-            raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
+            if not in_race or not self._has_failed():
+                raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
         return answer.success
 
     def _not_done(self, operation: Do, actor: str, nothing: NothingCaptured) -> None:
@@ -359,11 +375,11 @@ class Run:
 
     async def _try_again(self) -> None:
         """Do once more what failed last for an actor while a fault struck: it must work by now."""
-        if not self.recorder.history().of(Plane.FAULT):
+        if not self._has_failed():
             return
         last = {answer.actor: (operation, answer) for operation, answer in self.done if answer.in_race}
         for operation, answer in last.values():
-            if answer.status is not None and answer.status >= 500:
+            if answer.status is None or answer.status >= 500:
                 strand = self.conductor.strand(
                     f"{answer.actor}/again",
                     actor=answer.actor,
@@ -373,6 +389,10 @@ class Run:
                 await self._do(operation, answer.actor, False, strand)
                 self.answers[-1] = replace(self.answers[-1], retried=True)
                 await self.rest()
+
+    def _has_failed(self) -> bool:
+        """Whether something was made to fail."""
+        return bool(self.recorder.history().of(Plane.FAULT))
 
     def _act(self, act: Act, actor: str) -> None:
         notes = self.acts.do(act, actor)
@@ -418,7 +438,7 @@ class Run:
             refused=refused,
             forged_changed=forged_changed,
             asked_for=self._asked_for(),
-            made_to_fail=bool(self.recorder.history().of(Plane.FAULT)),
+            made_to_fail=self._has_failed(),
             webhooks=bool(self.deployment.webhook_path),
             unseen=self.deployment.reach.unseen(),
             statuses=self.deployment.settings.target.statuses,

@@ -67,6 +67,7 @@ class Seen:
     unordered: int = 0
     repeated: int = 0
     differing: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)  # those of schedules, by kind
     frontier: Frontier | None = None
     conflicts: set[tuple[str, str]] = field(default_factory=set)
 
@@ -82,7 +83,9 @@ class Seen:
         self.runs[strategy] += 1
         verdict = verdict_of(judgement)
         self.verdict = max(self.verdict, verdict)
-        self.struck |= bool(ran.history.of(Plane.FAULT))
+        faults = ran.history.of(Plane.FAULT)
+        self.struck |= any("fault" not in step.data for step in faults)
+        self.faults.update(step.data["fault"] for step in faults if "fault" in step.data)
         self.in_a_row = self.in_a_row + 1 if judgement is None else 0
         self.raced |= strategy != "serial" and ran.raced(self.scenario.races)
         self._count(ran, schedule)
@@ -193,6 +196,7 @@ class Seen:
             differing=tuple(self.differing),
             conflicting=conflicting,
             in_both_orders=in_both_orders,
+            faults=dict(sorted(self.faults.items())),
             exhausted=None if self.frontier is None else _exhausted(self.frontier),
         )
 

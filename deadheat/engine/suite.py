@@ -60,6 +60,7 @@ def budget_of(settings: Settings) -> Budget:
         schedules=settings.schedules,
         seconds=settings.seconds,
         preemptions=settings.preemptions,
+        faults=settings.faults,
     )
 
 

@@ -6,6 +6,7 @@ unknown, which flights nobody ordered inside, and whether the same schedule gave
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from deadheat.report.plain import plain
@@ -38,6 +39,10 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
     if conflicting := sum(one.conflicting for one in covered):
         both = sum(one.in_both_orders for one in covered)
         yield f"conflicts: {_many(conflicting, 'pair')} of steps seen to conflict, {both} in both orders"
+    struck = sum((Counter(one.faults) for one in covered), Counter[str]())
+    if struck:
+        kinds = ", ".join(f"{plain(kind)} {count}" for kind, count in sorted(struck.items()))
+        yield f"faults: {struck.total()} ({kinds})"
     yield _inside(explorations)
     for exploration in explorations:
         if (search := exploration.coverage.exhausted) is not None:

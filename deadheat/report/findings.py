@@ -30,6 +30,7 @@ _ONE = {
     "deliveries": "delivery",
     "switches": "switch",
     "duplicates": "duplicate",
+    "faults": "fault",
 }
 _MANY = {"switch": "switches", "delivery": "deliveries"}
 _HOLDS_WHEN = {invariant.id: invariant.holds_when for invariant in BUILT_IN}
@@ -181,6 +182,7 @@ def _how_small(group: Group) -> str:
     minimal = f"; minimal {first.choices_after}" if first.choices_after is not None else ""
     taken = f"; removed: {', '.join(removed)}" if removed else ""
     size = f"{_many(first.actors or 0, 'actor')}, {_many(first.switches or 0, 'switch')}"
+    size += f", {_many(first.faults, 'fault')}" if first.faults else ""
     return f"{size} ({found}{minimal}{taken})"
 
 

@@ -64,7 +64,7 @@ def says(steps: Sequence[Step]) -> str:
     if first.plane is Plane.STRIPE:
         return _call(steps)
     if first.plane is Plane.FAULT:
-        return f"fault: {first.label}"
+        return f"!! {first.label}"
     if first.kind is StepKind.ANSWER:
         return _answer(first)
     if first.kind is StepKind.RESULT:

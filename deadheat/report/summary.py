@@ -116,6 +116,7 @@ def _finding(group: Group) -> dict[str, Any]:
         "replays_diverged": group.replays_diverged,
         "actors": len(acting) if first.actors is None else first.actors,
         "switches": first.switches,
+        "faults": first.faults,
         "runs_until_found": group.runs_until_found,
         "choices_before": first.choices_before,
         "choices_after": first.choices_after,
@@ -142,6 +143,7 @@ def _coverage(exploration: Exploration) -> dict[str, Any]:
         "differing": list(covered.differing),
         "conflicting": covered.conflicting,
         "in_both_orders": covered.in_both_orders,
+        "faults": dict(covered.faults),
         "exhausted": None if covered.exhausted is None else asdict(covered.exhausted),
     }
 

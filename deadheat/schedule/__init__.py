@@ -3,6 +3,7 @@
 from deadheat.schedule.barrage import CALL_MS, Barrage, Latency
 from deadheat.schedule.delay_bounded import DelayBounded
 from deadheat.schedule.exhaustive import PREEMPTIONS, Exhaustive, Frontier
+from deadheat.schedule.faulty import FAULTABLE, Faulty, with_faults
 from deadheat.schedule.names import StepName, strand_key
 from deadheat.schedule.overlap import Overlap
 from deadheat.schedule.pct import PCT
@@ -12,13 +13,14 @@ from deadheat.schedule.replay import Replay
 from deadheat.schedule.schedule import Schedule, fingerprint_of
 from deadheat.schedule.serial import Serial
 from deadheat.schedule.shrink import Outcome, Shrunk, Strand, shrink
-from deadheat.schedule.strategy import Held, Strategy, default_choice
+from deadheat.schedule.strategy import Held, Strategy, default_choice, fault_name
 from deadheat.schedule.token import TOKEN_MAX
 from deadheat.schedule.trace import (
     Released,
     Switch,
     conflicts_of,
     context_switches,
+    faults_in,
     pairs_in_both_orders,
     steps_of,
     switches_of,
@@ -28,6 +30,7 @@ from deadheat.schedule.yield_points import Yield
 __all__ = [
     "BY_NAME",
     "CALL_MS",
+    "FAULTABLE",
     "PCT",
     "PORTFOLIO",
     "PREEMPTIONS",
@@ -36,6 +39,7 @@ __all__ = [
     "Barrage",
     "DelayBounded",
     "Exhaustive",
+    "Faulty",
     "Frontier",
     "Held",
     "Latency",
@@ -55,6 +59,8 @@ __all__ = [
     "conflicts_of",
     "context_switches",
     "default_choice",
+    "fault_name",
+    "faults_in",
     "fingerprint_of",
     "make_strategy",
     "pairs_in_both_orders",
@@ -63,4 +69,5 @@ __all__ = [
     "steps_of",
     "strand_key",
     "switches_of",
+    "with_faults",
 ]

@@ -31,6 +31,7 @@ class DelayBounded:
     name = "delay-bounded"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

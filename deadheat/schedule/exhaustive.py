@@ -110,6 +110,7 @@ class Exhaustive:
     name = "exhaustive"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, frontier: Frontier) -> None:
         self.frontier = frontier

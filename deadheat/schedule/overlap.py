@@ -28,6 +28,7 @@ class Overlap:
     name = "overlap"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

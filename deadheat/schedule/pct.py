@@ -36,6 +36,7 @@ class PCT:
     name = "pct"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -25,6 +25,7 @@ class RandomWalk:
     name = "random-walk"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -34,6 +34,7 @@ class Replay:
 
     name = "replay"
     controlled = True
+    faults = 1000  # those that its schedule names
 
     def __init__(self, schedule: Schedule, *, strict: bool = True) -> None:
         self.yields = schedule.yields

@@ -18,6 +18,7 @@ class Serial:
     name = "serial"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, seed: int = 0) -> None:
         del seed  # there is nothing to draw

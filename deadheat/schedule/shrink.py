@@ -16,8 +16,9 @@ go over the best so far and are repeated until none of them finds anything:
 A candidate that moves or drops steps carries those left as ``steps``: a wished-for order, since the
 switches of the longer run point at steps that are gone. One that drops switches carries switches
 only. Which is smaller is decided by what really happened in its run: fewer strands, then fewer steps
-that went together (these replay by luck), then fewer context switches, switches, choices. Each best
-is smaller than the one before and no candidate is tried twice, so it ends.
+that went together (these replay by luck), then fewer faults, context switches, switches, choices. A
+fault is a switch like any other, and is dropped like one. Each best is smaller than the one before and
+no candidate is tried twice, so it ends.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Outcome:
     switches: int
     """Context switches: how often one actor's step was followed by another's."""
     choices: int
+    faults: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Shrunk:
     best: Outcome
     tried: int
     removed: Mapping[str, int]
-    """How many "operations", "deliveries", "switches" (of context) and "duplicates"."""
+    """How many "operations", "deliveries", "switches" (of context), "faults" and "duplicates"."""
 
 
 @dataclass(slots=True)
@@ -102,7 +104,14 @@ def shrink(start: Outcome, *, tries_max: int = 200) -> Generator[Schedule, Outco
 def _size(outcome: Outcome) -> tuple[int, ...]:
     switches = outcome.schedule.switches
     together = sum(len(switch.to) > 1 for switch in switches)
-    return (len(outcome.strands), together, outcome.switches, len(switches), outcome.choices)
+    return (
+        len(outcome.strands),
+        together,
+        outcome.faults,
+        outcome.switches,
+        len(switches),
+        outcome.choices,
+    )
 
 
 def _shrunk(start: Outcome, best: Outcome, tried: int) -> Shrunk:
@@ -113,6 +122,7 @@ def _shrunk(start: Outcome, best: Outcome, tried: int) -> Shrunk:
         "deliveries": less["delivery"],
         "switches": max(0, start.switches - best.switches),
         "duplicates": less["duplicate"],
+        "faults": max(0, start.faults - best.faults),
     }
     return Shrunk(best=best, tried=tried, removed=removed)
 

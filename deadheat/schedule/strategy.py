@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from deadheat.schedule.names import actor_of
+from deadheat.schedule.names import StepName, actor_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from deadheat.schedule.names import StepName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +24,8 @@ class Held:
     """A held step as a strategy sees it.
 
     ``reads`` and ``writes`` name relations and Stripe objects. They only rank choices: triggers,
-    foreign keys and caches touch what no statement names.
+    foreign keys and caches touch what no statement names. ``fault`` is what goes wrong, of a fault that
+    may go in a held step's place: its kind.
     """
 
     name: StepName
@@ -34,6 +33,11 @@ class Held:
     kind: str
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    fault: str = ""
+
+    def is_fault_of(self, step: Held) -> bool:
+        """Say whether this goes wrong in that step's place."""
+        return bool(self.fault) and self.name == fault_name(step.name, self.fault)
 
     def conflicts(self, other: Held) -> bool:
         """Say whether one of the two writes what the other reads or writes."""
@@ -41,12 +45,14 @@ class Held:
 
 
 class Strategy(Protocol):
-    """Two methods, `begin` a run and `choose` among held steps, and three words about itself."""
+    """Two methods, `begin` a run and `choose` among held steps, and four words about itself."""
 
     name: str
     controlled: bool
     yields: bool
     """Whether writes park inside their statement in this strategy's runs."""
+    faults: int
+    """How many faults it may let strike in a run; with none left it is shown none."""
 
     def begin(self, run: int) -> None:
         """Start a run: the same seed and run make the same choices of the same held steps."""
@@ -54,9 +60,16 @@ class Strategy(Protocol):
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Give the indices of the steps to release; ``held`` is not empty and in default order.
 
+        Faults stand behind all steps, and never go by default.
+
         One index is the rule. Two, of flights of different actors, release both together. None
         means: wait, the step that is needed is not held yet. Only `Replay` waits.
         """
+
+
+def fault_name(step: StepName, fault: str) -> StepName:
+    """Name a fault after the step in whose place it goes."""
+    return StepName(step.strand, f"fault {fault} {step.label}", step.nth)
 
 
 def default_choice(held: Sequence[Held], last: str | None) -> int:

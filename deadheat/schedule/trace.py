@@ -92,6 +92,11 @@ def pairs_in_both_orders(found: Collection[tuple[str, str]]) -> tuple[int, int]:
     return len(pairs), len(both)
 
 
+def faults_in(trace: Sequence[Released]) -> int:
+    """Count the steps in whose place a fault went."""
+    return sum(bool(step.fault) for choice in trace for step in choice.steps)
+
+
 def context_switches(trace: Sequence[Released]) -> int:
     """Count how often one actor's step is followed by another's."""
     actors = [step.actor for choice in trace for step in choice.steps]

@@ -31,6 +31,7 @@ class Yield:
     name = "yield"
     controlled = True
     yields = True
+    faults = 0
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

@@ -129,7 +129,8 @@ class Settings:
 
     ``scenarios`` are folders of scenario modules, absolute, and none stands for those that Deadheat
     brings; which of their scenarios to run is no setting. ``schedules`` and ``seconds`` are budgets
-    for each scenario, ``preemptions`` the bound of an exhaustive search. ``workers`` run side by side,
+    for each scenario, ``preemptions`` the bound of an exhaustive search, ``faults`` how many a schedule
+    may have beside its scenario's own. ``workers`` run side by side,
     each with a deployment of its own; those of
     `TargetSettings` are processes within one. ``stripe_mock`` is a word, a URL or an absolute path.
     ``stripe_latency_ms`` is between what a Stripe call takes where no conductor holds it.
@@ -151,6 +152,7 @@ class Settings:
     schedules: int | None = None
     seconds: float | None = None
     preemptions: int = 2
+    faults: int = 0
     seed: int = 0
     workers: int = 2
     keep_all: bool = False

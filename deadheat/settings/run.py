@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import SettingsError, closest
+from deadheat.program import FAULTS_MAX
 from deadheat.safety import POSTGRES_SCHEMES
 from deadheat.schedule import BY_NAME, STRATEGIES
 from deadheat.settings import kinds
@@ -27,6 +28,7 @@ SEED_MAX = 2**32 - 1
 IN_FILES = (
     "strategy",
     "preemptions",
+    "faults",
     "schedules",
     "seconds",
     "seed",
@@ -82,6 +84,7 @@ def run_kinds(base: Path) -> dict[str, Kind[Any]]:
         "stripe-latency-ms": _latency,
         "strategy": kinds.one_of(*STRATEGIES, *BY_NAME),
         "preemptions": kinds.whole_number(0, 20),
+        "faults": kinds.whole_number(0, FAULTS_MAX),
         "schedules": kinds.whole_number(1, 10**9),
         "seconds": kinds.seconds,
         "seed": kinds.whole_number(0, SEED_MAX),

@@ -136,6 +136,14 @@ class Account:
         if not rule.has_effect:
             self._locks.release(call)
 
+    def lose(self, call: Call) -> None:
+        """Let the answer of a call that had its effect get lost; ValueError before it is there, or given."""
+        if call.stage is not Stage.EFFECTED:
+            raise ValueError(
+                f"only an answer that is there can be lost; this call is {call.stage.name.lower()}"
+            )
+        call.fault = FaultRule(when="lost")
+
     def locked(self, call: Call) -> bool:
         """Say whether another call is writing, between received and effect, what this one would write."""
         return self._locks.conflict(call)

@@ -24,10 +24,11 @@ from deadheat.errors import Trouble
 from deadheat.schedule import Exhaustive, Released, Replay, Serial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from deadheat.engine.cast import Cast, Part
     from deadheat.engine.conduct.sequels import Sequels
+    from deadheat.engine.conduct.strands import Variant
     from deadheat.schedule import Strategy
 
 IN_AIR_MAX = 6  # operations and deliveries at once: more of them only wait for each other in a pool
@@ -52,6 +53,9 @@ class Conductor:
         self.unordered = 0  # steps that began together with another
         self.offers: list[Callable[[], None]] = []  # asked for more steps before each choice
         self.on_release: Callable[[Hold], None] = lambda hold: None
+        self.faults_left = 0
+        self.more_variants: Callable[[Hold], Iterable[Variant]] = lambda hold: ()  # of any plane's steps
+        self.on_fault: Callable[[Hold], None] = lambda hold: None
         self.pace = Pace(self)
         self.between: set[str] = set()  # actors that are in our own hands: about to go on
         self._changed = asyncio.Event()
@@ -164,9 +168,13 @@ class Conductor:
         *,
         reads: frozenset[str] = frozenset(),
         writes: frozenset[str] = frozenset(),
+        variants: tuple[Variant, ...] = (),
         **data: Any,
     ) -> None:
-        """Hold a step until it is chosen; at once released where nothing is controlled."""
+        """Hold a step until it is chosen; at once released where nothing is controlled.
+
+        ``variants`` are what may go wrong in its place, while there are faults left.
+        """
         name = strand.step(f"{kind} {label}")
         if not self.controls or strand.name == EARLIER:
             self.late += strand.name == EARLIER
@@ -174,6 +182,7 @@ class Conductor:
             return
         self._arrivals += 1
         held = Hold(strand, name, kind, release, self._arrivals, reads=reads, writes=writes, data=data)
+        held.variants = variants
         if strand.silent and self.pace.in_air is not None and self.pace.in_air is not strand:
             held.late = True
             self.late += 1
@@ -209,7 +218,8 @@ class Conductor:
     async def conduct(self, strategy: Strategy, is_over: Callable[[], bool]) -> None:
         """Release step after step until nothing is held, nothing moves and ``is_over`` says so."""
         self.controls = True
-        self.pace.patient = isinstance(strategy, Serial)
+        self.pace.patient = strategy.name == Serial.name
+        self.faults_left = strategy.faults
         try:
             while True:
                 await self.pace.quiet()
@@ -261,18 +271,26 @@ class Conductor:
         counts = self._repeats.get(hold.strand.name)
         return counts is not None and counts[hold.name.label] >= REPEATS_MAX
 
-    async def _choose(self, strategy: Strategy, held: Sequence[Hold]) -> None:
+    def _faults(self, held: Sequence[Hold]) -> list[Hold]:
+        """Give what may go wrong in the place of the held steps, while there are faults left."""
+        if not self.faults_left:
+            return []
+        return [hold.fault(v) for hold in held for v in (*hold.variants, *self.more_variants(hold))]
+
+    async def _choose(self, strategy: Strategy, steps: Sequence[Hold]) -> None:
+        held = [*steps, *self._faults(steps)]
         views = [hold.shown() for hold in held]
         chosen = strategy.choose(views)
         if not chosen:
             assert isinstance(strategy, Replay | Exhaustive)
-            if not await self._wait_for_named(held):
+            if not await self._wait_for_named(steps):
                 strategy.give_up()
             return
         self.trace.append(Released(tuple(views), chosen))
         self.unordered += len(chosen) - 1
         for index in chosen:
-            self._release(held[index])
+            if (under_way := self._release(held[index])) is not None:
+                await under_way
 
     async def _wait_for_named(self, held: Sequence[Hold]) -> bool:
         """Wait for more to be held than now; False when nothing came within the time for it."""
@@ -286,9 +304,10 @@ class Conductor:
                 return True
         return False
 
-    def _release(self, hold: Hold) -> None:
+    def _release(self, hold: Hold) -> Awaitable[None] | None:
         strand = hold.strand
-        strand.held.remove(hold)
+        if hold.variant is None or not hold.variant.stays:
+            strand.held.remove(hold.instead_of or hold)
         for name, counts in self._repeats.items():
             if name != strand.name:
                 counts.clear()
@@ -298,7 +317,11 @@ class Conductor:
         strand.silent = False
         self.pace.in_air = strand
         self.on_release(hold)
-        hold.release()
+        if hold.variant is not None:
+            self.faults_left -= 1
+            self.learns = False  # what follows a fault is no habit
+            self.on_fault(hold)
+        return hold.release()
 
     async def _stuck(self) -> None:
         """Wait for anything to move when nothing is held; Trouble when nothing does for too long."""

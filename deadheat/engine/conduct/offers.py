@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine.conduct.strands import Variant
 from deadheat.engine.postbag import event_of
 from deadheat.program import DELIVERIES
 
@@ -97,15 +98,17 @@ class Offers:
     def _hold(self, strand: Strand, event_id: str, *, first: bool = False) -> None:
         self.under_way += 1
 
-        def release() -> None:
+        def release(*, lost: bool = False) -> None:
             self.conductor.between.add(strand.name)
             if first:
                 for n, copy in enumerate(self._copies(strand.name), 1):
                     self._hold(self._strand(copy, event_id, n), event_id)
-            self.group.create_task(self._deliver(strand, event_id))
+            self.group.create_task(self._deliver(strand, event_id, lost=lost))
 
         event_type = self.courier.outbox.type_of(event_id)
-        self.conductor.hold(strand, "delivery", event_type, release)
+        losing = (Variant("answer lost", lambda: release(lost=True)),)
+        variants = losing if self.deliveries.forged is None else ()
+        self.conductor.hold(strand, "delivery", event_type, release, variants=variants)
 
     def _copies(self, name: str) -> Iterator[str]:
         for n in range(self.deliveries.duplicates):
@@ -113,7 +116,7 @@ class Offers:
             if self.takes_part(copy):
                 yield copy
 
-    async def _deliver(self, strand: Strand, event_id: str) -> None:
+    async def _deliver(self, strand: Strand, event_id: str, *, lost: bool) -> None:
         """Make one attempt; where its answer gets lost, a retry is offered."""
         courier, forged = self.courier, self.deliveries.forged
         try:
@@ -121,9 +124,9 @@ class Offers:
                 await courier.forge(event_id, forged, "race", self.actor, strand=strand)
                 return
             attempt = courier.next_attempt(event_id)
-            lost = 0 < attempt.number <= self.deliveries.lost
+            lost = lost or 0 < attempt.number <= self.deliveries.lost
             await courier.deliver(attempt, self.actor, "race", lost=lost, strand=strand)
-            if lost:
+            if lost and attempt.number:  # nobody waits for the answer to a duplicate
                 self._hold(strand, event_id)
         finally:
             self.under_way -= 1

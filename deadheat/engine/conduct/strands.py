@@ -13,39 +13,65 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.conduct.sequels import Done
-from deadheat.schedule import Held, StepName
+from deadheat.schedule import Held, StepName, fault_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from deadheat.engine.cast import Part
 
 UNATTRIBUTED = "?"
+FAULT = "fault"  # the kind of a fault
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What may go wrong in a held step's place: ``what`` in words, and what makes it happen.
+
+    What ``apply`` gives is waited for before the next choice. ``stays``: the step itself is still to come.
+    """
+
+    what: str
+    apply: Callable[[], Awaitable[None] | None]
+    stays: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """A step that is held. ``release`` lets it go; ``started`` tells the plane that it went."""
+    """A step that is held, or a fault in the place of ``instead_of``. ``release`` lets it go."""
 
     strand: Strand
     name: StepName
     kind: str
-    release: Callable[[], None]
+    release: Callable[[], Awaitable[None] | None]
     arrived: int
     late: bool = False
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     data: dict[str, Any] = field(default_factory=dict)
+    variants: tuple[Variant, ...] = ()
+    variant: Variant | None = None
+    instead_of: Hold | None = None
 
     @property
     def begins(self) -> bool:
         """Whether its strand begins with it: the first request of an operation, or a delivery."""
         return self.kind in ("request", "delivery") and not self.strand.turns
 
+    def fault(self, variant: Variant) -> Hold:
+        """Give a fault that may go in the place of this step."""
+        name = fault_name(self.name, variant.what)
+        return Hold(self.strand, name, FAULT, variant.apply, self.arrived, variant=variant, instead_of=self)
+
     def shown(self) -> Held:
         """Give the step as a strategy sees it."""
         return Held(
-            name=self.name, actor=self.strand.actor, kind=self.kind, reads=self.reads, writes=self.writes
+            name=self.name,
+            actor=self.strand.actor,
+            kind=self.kind,
+            reads=self.reads,
+            writes=self.writes,
+            fault=self.variant.what if self.variant else "",
         )
 
 

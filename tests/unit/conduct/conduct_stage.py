@@ -72,7 +72,8 @@ class Hand:
     controlled = True
     yields = False
 
-    def __init__(self, *wants: str) -> None:
+    def __init__(self, *wants: str, faults: int = 0) -> None:
+        self.faults = faults
         self.wants = list(wants)
         self.seen: list[tuple[str, ...]] = []
         self.went: list[str] = []

@@ -87,6 +87,7 @@ class First:
     name = "first"
     controlled = True
     yields = False
+    faults = 0
 
     def begin(self, run: int) -> None:
         del run

@@ -142,7 +142,7 @@ def test_deliveries_say_their_event_and_nobody_s_steps_have_no_lane() -> None:
         " 2   ? select jobs (of nobody known)",
         " 3                                         => 400 (lost) customer.created",
         " 4   pay (at Stripe)",
-        " 5   fault: before 500 POST customers",
+        " 5   !! before 500 POST /v1/customers",
         " 6   pay not done: no session",
     ]
 

@@ -49,6 +49,7 @@ def coverage(sampled: int) -> dict[str, Any]:
         "differing": [],
         "conflicting": 0,
         "in_both_orders": 0,
+        "faults": {},
         "exhausted": None,
     }
 
@@ -74,6 +75,7 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "replays_diverged": 3,
         "actors": 2,
         "switches": 1,
+        "faults": 0,
         "runs_until_found": 2,
         "choices_before": 38,
         "choices_after": 31,
@@ -94,6 +96,7 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "differing": ["step 7 was to be A1s1, which never came; held: nothing"],
         "conflicting": 12,
         "in_both_orders": 9,
+        "faults": {},
         "exhausted": None,
     }
 
@@ -126,6 +129,7 @@ FOUND_BY_BARRAGE = {
     "replays_diverged": None,
     "actors": 3,
     "switches": None,
+    "faults": 0,
     "runs_until_found": 3,
     "choices_before": None,
     "choices_after": None,

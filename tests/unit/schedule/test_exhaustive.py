@@ -28,6 +28,7 @@ class Scripted:
     name = "scripted"
     controlled = True
     yields = False
+    faults = 0
 
     def __init__(self, script: Sequence[int]) -> None:
         self.script = list(script)

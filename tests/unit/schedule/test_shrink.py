@@ -267,6 +267,7 @@ class TestSearch:
             "deliveries": 2,
             "switches": start.switches - 2,
             "duplicates": 1,
+            "faults": 0,
         }
 
     def test_a_start_without_steps_is_shrunk_by_its_switches(self) -> None:

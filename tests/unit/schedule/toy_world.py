@@ -24,6 +24,8 @@ from deadheat.schedule import (
     Strand,
     Strategy,
     context_switches,
+    fault_name,
+    faults_in,
     strand_key,
 )
 
@@ -38,6 +40,7 @@ class Move:
     writes: frozenset[str] = frozenset()
     takes: str = ""
     gives: str = ""
+    fails: tuple[str, ...] = ()  # kinds of faults that may go in its place: it goes on, and they are noted
 
 
 INSIDE = Move(label="inside")
@@ -98,6 +101,16 @@ class World:
                 self._start(strand[0], strand, operation)
 
     def held(self) -> tuple[Held, ...]:
+        steps = self._steps()
+        moves = {one.strand: one.at for one in self._running}
+        return steps + tuple(
+            Held(name=fault_name(step.name, kind), actor=step.actor, kind="fault", fault=kind)
+            for step in steps
+            if (move := moves[step.name.strand])
+            for kind in move.fails
+        )
+
+    def _steps(self) -> tuple[Held, ...]:
         return tuple(
             Held(
                 name=self._names[one.strand],
@@ -112,6 +125,8 @@ class World:
 
     def release(self, held: tuple[Held, ...], chosen: tuple[int, ...]) -> None:
         by_strand = {one.strand: one for one in self._running}
+        if faults := [str(held[index].name) for index in chosen if held[index].fault]:
+            self.shared.setdefault("faults", []).extend(faults)
         going = [by_strand[held[index].name.strand] for index in chosen]
         self._go([one for one in going if self._locked(one)])
 
@@ -214,6 +229,7 @@ def outcome_of(played: Played, schedule: Schedule = SCHEDULE) -> Outcome:
         strands=played.strands,
         switches=context_switches(played.trace),
         choices=len(played.trace),
+        faults=faults_in(played.trace),
     )
 
 
