@@ -6,20 +6,26 @@ Information Functions"). A backend that waits for none is at work, however slow 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from deadheat.errors import DatabaseLost
+from deadheat.errors import DatabaseLost, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _BLOCKERS = "select pid, pg_blocking_pids(pid) as by from unnest($1::int[]) as pid"
+_GONE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _WHO = """
     select format('%s (application %L, user %s, database %s)', pid, application_name, usename, datname)
     from pg_stat_activity where pid = $1
 """
+_THERE = "select exists (select from pg_stat_activity where pid = $1)"
+END_SECONDS_MAX = 5.0  # for a backend to take note that its client has gone
+END_POLL_SECONDS = 0.001
 
 
 class Blocking:
@@ -27,6 +33,7 @@ class Blocking:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._turn = asyncio.Lock()  # asyncpg answers one question at a time
         self._prepared: Any = None
         self.polls = 0
 
@@ -39,12 +46,33 @@ class Blocking:
         """Give for each backend those it waits for; DatabaseLost when there is no asking."""
         self.polls += 1
         try:
-            if self._prepared is None:
-                self._prepared = await self._connection.prepare(_BLOCKERS)
-            rows = await self._prepared.fetch(list(pids))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            async with self._turn:
+                if self._prepared is None:
+                    self._prepared = await self._connection.prepare(_BLOCKERS)
+                rows = await self._prepared.fetch(list(pids))
+        except _GONE as error:
             raise DatabaseLost(f"the database went away: {error}") from error
         return {row["pid"]: frozenset(row["by"]) for row in rows}
+
+    async def ended(self, pid: int) -> None:
+        """Wait until a backend whose client has gone is gone too, with its transaction and its locks.
+
+        Trouble when it is not within `END_SECONDS_MAX`, DatabaseLost when there is no asking.
+        """
+        until = time.perf_counter() + END_SECONDS_MAX
+        while await self._is_there(pid):
+            if time.perf_counter() > until:
+                raise Trouble(
+                    f"backend {pid} is still there {END_SECONDS_MAX:.0f} s after its client has gone"
+                )
+            await asyncio.sleep(END_POLL_SECONDS)
+
+    async def _is_there(self, pid: int) -> bool:
+        try:
+            async with self._turn:
+                return bool(await self._connection.fetchval(_THERE, pid))
+        except _GONE as error:
+            raise DatabaseLost(f"the database went away: {error}") from error
 
     async def who(self, pid: int) -> str:
         """Name a session for people."""

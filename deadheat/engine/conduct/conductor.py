@@ -24,7 +24,7 @@ from deadheat.errors import Trouble
 from deadheat.schedule import Exhaustive, Released, Replay, Serial
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 
     from deadheat.engine.cast import Cast, Part
     from deadheat.engine.conduct.sequels import Sequels
@@ -57,7 +57,9 @@ class Conductor:
         self.more_variants: Callable[[Hold], Iterable[Variant]] = lambda hold: ()  # of any plane's steps
         self.on_fault: Callable[[Hold], None] = lambda hold: None
         self.pace = Pace(self)
+        self.meanwhile: set[asyncio.Task[None]] = set()  # what is over soon, and waited for
         self.between: set[str] = set()  # actors that are in our own hands: about to go on
+        self._failure: BaseException | None = None  # of such work
         self._changed = asyncio.Event()
         self._arrivals = 0
         self._repeats: dict[str, Counter[str]] = {}
@@ -123,6 +125,18 @@ class Conductor:
         strand.moved_at = time.perf_counter()
         if not strand.is_open:
             self._await_tail(strand)
+        self.wake()
+
+    def await_too(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the next choice wait until some work of ours is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.meanwhile.add(task)
+        task.add_done_callback(self._done_too)
+
+    def _done_too(self, task: asyncio.Task[None]) -> None:
+        self.meanwhile.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
         self.wake()
 
     def wake(self) -> None:
@@ -223,6 +237,8 @@ class Conductor:
         try:
             while True:
                 await self.pace.quiet()
+                if self._failure is not None:
+                    raise self._failure
                 for offer in self.offers:
                     offer()
                 held = self._eligible()

@@ -64,7 +64,8 @@ class Pace:
 
     def _wait_s(self, now: float, to_rest: bool) -> float | None:
         """Give how long to wait until the next look, in seconds; None when nothing moves."""
-        wait: float | None = 1.0 if self.conductor.between and self.conductor.controls else None
+        between = self.conductor.between and self.conductor.controls
+        wait: float | None = 1.0 if between or self.conductor.meanwhile else None
         for strand in self.conductor.strands.values():
             due = self._due(strand, now, to_rest)
             if due is not None and (wait is None or due - now < wait):

@@ -3,6 +3,9 @@
 A flight that executes something is held before it reaches the server. The answer of one that was
 blocked is held as well, as a step of its own: otherwise a waiter that a COMMIT wakes would run beside
 the committer. What opens a transaction binds its connection to its strand until the transaction ends.
+
+In the place of a flight its connection may be cut: before, and the server never sees it, or after, and it
+is executed while its answer never arrives. The next choice waits until the backend has taken note.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from uuid import UUID
 
 from deadheat.engine.conduct.attribution import CAUSE, TRANSACTION
 from deadheat.engine.conduct.pace import POLLS_MS
+from deadheat.engine.conduct.strands import Variant
 from deadheat.history import Plane, StepKind
 from deadheat.pgwire import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from deadheat.engine.conduct.blocking import Blocking
     from deadheat.engine.conduct.conductor import Conductor
     from deadheat.engine.conduct.strands import Hold, Strand
     from deadheat.engine.postgres.parking import Parking
@@ -64,6 +69,7 @@ class _Line:
     once_left: Callable[[], None] | None = None
     parks: int = 0
     behind: list[str] = field(default_factory=list)  # whom it has waited for
+    cuts: bool = False  # it is cut when the answer is there
 
     @property
     def head(self) -> _Sent | None:
@@ -107,7 +113,16 @@ class SqlPlane:
             else:
                 connection.release()
 
-        self._hold(line, strand, "flight", label, release, reads=reads, writes=writes)
+        def cut_before() -> None:
+            line.hold = None
+            self._cut(line)
+
+        def cut_after() -> None:
+            line.cuts = connection.hold_result = True
+            release()
+
+        variants = (Variant("cut before", cut_before), Variant("cut after", cut_after))
+        self._hold(line, strand, "flight", label, release, reads=reads, writes=writes, variants=variants)
 
     def passed(self, connection: ControlledConnection, flight: Flight) -> None:
         """Note a flight that goes on at once; one that opens a transaction binds its connection."""
@@ -146,8 +161,10 @@ class SqlPlane:
             if sent.noted:
                 self._record(StepKind.RESULT, line, strand, sent.label, None, _came_of(result, behind))
 
-        if not held:
+        if line.cuts or not held:
             note()
+            if line.cuts:
+                self._cut(line)
             self.conductor.rested(strand)
             return
 
@@ -266,12 +283,23 @@ class SqlPlane:
         kind: str,
         label: str,
         release: Callable[[], None],
-        **touches: frozenset[str],
+        **more: Any,
     ) -> None:
         before = len(strand.held)
-        self.conductor.hold(strand, kind, label, release, **touches)
+        self.conductor.hold(strand, kind, label, release, **more)
         if len(strand.held) > before:
             line.hold = strand.held[-1]
+
+    def _cut(self, line: _Line) -> None:
+        """Close a connection on both sides."""
+        pid, blocking = line.connection.pid, self.conductor.pace.blocking
+        line.connection.close()
+        if pid is not None and blocking is not None:
+            self.conductor.await_too(self._ended(pid, blocking))
+
+    async def _ended(self, pid: int, blocking: Blocking) -> None:
+        await blocking.ended(pid)
+        self.conductor.pace.recheck = True
 
     def _block(self, line: _Line, behind: list[_Line]) -> None:
         strands = [other.head.strand if other.head else other.bound for other in behind]
