@@ -2,11 +2,12 @@
 
 Cookies are kept per user, not per actor: two tabs of one browser share them. Redirects are answers
 unless a call says ``follow``; each hop is then a request like any other. A call that gets no answer at
-all (reset, time-out) is an answer without status.
+all (reset, time-out, or the caller hung up) is an answer without status.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -171,7 +172,10 @@ class Caller:
             body["json"] = sent.json
         elif sent.form is not None:
             body["content"] = sent.form.encode()
-        answer = await exchange(self.client, sent.method, sent.path, headers=headers, **body)
+        call = asyncio.ensure_future(exchange(self.client, sent.method, sent.path, headers=headers, **body))
+        if strand is not None:
+            strand.call = call
+        answer = await _answer(call)
         if answer is not None:
             part.keep(answer.cookies())
         seq = self._answered(doing, label, answer)
@@ -195,6 +199,15 @@ class Caller:
             },
         )
         return step.seq
+
+
+async def _answer(call: asyncio.Future[HttpAnswer | None]) -> HttpAnswer | None:
+    """Wait for the answer; None where the caller hung up before it came."""
+    try:
+        await asyncio.wait([call])
+    finally:
+        call.cancel()  # no call outlives us
+    return None if call.cancelled() else call.result()
 
 
 def _capture(doing: Doing, call: Request, answer: HttpAnswer) -> None:

@@ -24,6 +24,7 @@ from deadheat.engine.conduct.attribution import NONE
 from deadheat.engine.conduct.sql_plane import SqlPlane
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
+from deadheat.engine.mishaps import Mishaps
 from deadheat.engine.overlap import overlapped
 from deadheat.engine.postbag import Postbag
 from deadheat.engine.postgres.proxy import OpenGate
@@ -183,6 +184,7 @@ class Run:
             call_ms=deployment.settings.stripe_latency_ms,
         )
         self.conductor.on_fault = self._on_fault
+        self.conductor.more_variants = Mishaps(deployment, self.conductor).of
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = self._outbox()
         doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())

@@ -10,10 +10,12 @@ URL is asked whether it is ready, and nothing more.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -25,7 +27,7 @@ from deadheat.errors import SettingsError, TargetNotReady
 from deadheat.safety import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -42,17 +44,55 @@ _IN_USE = re.compile(r"address already in use|EADDRINUSE|connection in use|port 
 
 
 class Target:
-    """A target that has answered its ready path. ``pid`` leads its process group; None for a URL."""
+    """A target that has answered its ready path.
 
-    def __init__(self, base_url: str, *, process: Watched | None = None, log: Path | None = None) -> None:
+    ``again`` starts another process like the first and waits until it is ready.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        process: Watched | None = None,
+        log: Path | None = None,
+        again: Callable[[], Awaitable[Watched]] | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.pid = process.pid if process else None
         self._process = process
         self._log = log
+        self._again = again
+        self._is_coming_back = False
+
+    @property
+    def pid(self) -> int | None:
+        """The leader of its process group; None for a URL."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we started it, so that it may be killed and started again."""
+        return self._again is not None
 
     def alive(self) -> bool:
         """Tell whether the process runs; of a target that we did not start nothing else is known."""
-        return self._process is None or self._process.alive()
+        return self._process is None or self._process.alive() or self._is_coming_back
+
+    async def kill(self) -> None:
+        """End all its processes by SIGKILL; `start_again` is to follow."""
+        process = self._process
+        assert process is not None  # it is ours
+        self._is_coming_back = True
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.stop()
+
+    async def start_again(self) -> None:
+        """Start it where it was, and wait until it is ready; TargetNotReady when it is not."""
+        assert self._again is not None  # it is ours
+        try:
+            self._process = await self._again()
+        finally:
+            self._is_coming_back = False
 
     def log_tail(self) -> str:
         """Give the last lines that the target printed, secrets masked."""
@@ -92,14 +132,25 @@ async def open_target(
         launch = _Launch(settings, {**values, **own}, log)
         if attempt == 1 and not migrated:
             await launch.migrate()
-        async with launch.started() as process:
-            base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
+        base_url = settings.base_url or f"http://{LOOPBACK}:{port}"
+        async with AsyncExitStack() as stack:
+            process = await stack.enter_async_context(launch.started())
             problem = await _until_ready(base_url, settings, process)
             if problem is None:
-                yield Target(base_url, process=process, log=log)
+                again = partial(_again, stack, launch, base_url, settings)
+                yield Target(base_url, process=process, log=log, again=again)
                 return
         if fixed or attempt == PORTS_TRIED or not (launch.says_port_taken() and is_taken(port)):
             raise launch.not_ready(problem)
+
+
+async def _again(stack: AsyncExitStack, launch: _Launch, base_url: str, settings: TargetSettings) -> Watched:
+    """Start the target once more, on the same port."""
+    process = await stack.enter_async_context(launch.started())
+    problem = await _until_ready(base_url, settings, process)
+    if problem is not None:
+        raise launch.not_ready(f"it was killed by a fault of ours, and did not come back: {problem}")
+    return process
 
 
 async def migrate_target(settings: TargetSettings, *, values: Mapping[str, str], log: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from deadheat.pgwire import Described, Flight, Result
 
 PARKS_MAX = 3  # of one flight: a statement that writes more rows is let through after that
+CONNECT_SECONDS = 0.25  # to make another connection, and begin anew on it
 VALUE_CHARS_MAX = 120
 INTEGER_BYTES = (4, 8)  # a binary one begins with zeros: text has none
 STATEMENT_CHARS_MAX = 1000
@@ -115,7 +116,7 @@ class SqlPlane:
 
         def cut_before() -> None:
             line.hold = None
-            self._cut(line)
+            self._cut(line, strand)
 
         def cut_after() -> None:
             line.cuts = connection.hold_result = True
@@ -163,9 +164,9 @@ class SqlPlane:
 
         if line.cuts or not held:
             note()
-            if line.cuts:
-                self._cut(line)
             self.conductor.rested(strand)
+            if line.cuts:
+                self._cut(line, strand)
             return
 
         def release() -> None:
@@ -290,8 +291,9 @@ class SqlPlane:
         if len(strand.held) > before:
             line.hold = strand.held[-1]
 
-    def _cut(self, line: _Line) -> None:
-        """Close a connection on both sides."""
+    def _cut(self, line: _Line, strand: Strand) -> None:
+        """Close a connection on both sides; whoever had it takes longer than usual to go on."""
+        strand.moved_at = time.perf_counter() + CONNECT_SECONDS
         pid, blocking = line.connection.pid, self.conductor.pace.blocking
         line.connection.close()
         if pid is not None and blocking is not None:

@@ -16,6 +16,7 @@ from deadheat.engine.conduct.sequels import Done
 from deadheat.schedule import Held, StepName, fault_name
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from deadheat.engine.cast import Part
@@ -83,6 +84,7 @@ class Strand:
     flights at Postgres, ``calls`` its Stripe calls between two crossings. ``done`` is what it did.
     ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
     the quiet period. ``told``: values in rows and objects that it was given, ids that it may send next.
+    ``call``: a person's request that waits for its answer; cancelled, they have hung up.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Strand:
     tail_until: float = 0.0
     silent: bool = False
     told: set[str] = field(default_factory=set)
+    call: asyncio.Future[Any] | None = None
     moved_at: float = 0.0
     turns: int = 0
     held: list[Hold] = field(default_factory=list)
