@@ -4,7 +4,7 @@ For each mutant and each strategy, with 20 seeds (5 for a single strategy): how 
 its invariant is violated, up to 100. "portfolio" goes through the strategies as
 ``deadheat run --schedules 100`` does. What was found first is replayed 20 times. Twins are run under
 the portfolio and must stay clean. The table goes into ``detected.json``; ``--twins N`` and
-``--seeds N`` say how much.
+``--seeds N`` say how much. The mutant that only faults show is measured by its name, with them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 from deadheat.engine.discover import discover
 from deadheat.engine.seen import Seen
 from deadheat.engine.suite import open_explorer
-from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares
+from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares, with_faults
 from deadheat.schedule.portfolio import STRATEGIES
 from deadheat.settings import load_settings
 
-from .zoo import HERE, ZOO, Mutant, settings_file
+from .zoo import FRAIL, HERE, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,24 +52,24 @@ class Nowhere:
         pass
 
 
-def strategies(sampler: str, seed: int, schedules: int) -> Iterator[Strategy | Barrage]:
-    """Give the strategy of each run, in order."""
-    if sampler != "portfolio":
-        strategy = make_strategy(sampler, seed)
-        yield from (strategy for _ in range(schedules))
-        return
-    for name, runs in shares(schedules, STRATEGIES).items():
+def strategies(sampler: str, seed: int, schedules: int, faults: int = 0) -> Iterator[Strategy | Barrage]:
+    """Give the strategy of each run, in order; those of a schedule may have so many faults."""
+    parts = shares(schedules, STRATEGIES) if sampler == "portfolio" else {sampler: schedules}
+    for name, runs in parts.items():
         strategy = make_strategy(name, seed)
+        if not isinstance(strategy, Barrage):
+            strategy = with_faults(strategy, seed, faults)
         yield from (strategy for _ in range(runs))
 
 
 class Lab:
     """One target that is up, and its scenario."""
 
-    def __init__(self, explorer: Explorer, scenario: Scenario, invariant: str) -> None:
+    def __init__(self, explorer: Explorer, scenario: Scenario, mutant: Mutant) -> None:
         self.explorer = explorer
         self.scenario = scenario
-        self.invariant = invariant
+        self.invariant = mutant.invariant
+        self.faults = mutant.faults
         self.inconclusive = 0
 
     async def violated(self, strategy: Strategy | Barrage, schedule: Schedule) -> tuple[bool, Any]:
@@ -89,7 +89,7 @@ class Lab:
 
     async def runs_to_first(self, sampler: str, seed: int) -> tuple[int | None, Schedule | None]:
         """Count the runs until the invariant is violated; None when it never was."""
-        for n, strategy in enumerate(strategies(sampler, seed, SCHEDULES), 1):
+        for n, strategy in enumerate(strategies(sampler, seed, SCHEDULES, self.faults), 1):
             schedule = self.schedule(strategy)
             found, ran = await self.violated(strategy, schedule)
             if found:
@@ -112,7 +112,7 @@ async def with_lab(mutant: Mutant, folder: Path, *, mended: bool, work: Any) -> 
         settings, run_id="zoo-1", folder=logs, sink=Nowhere(), emit=lambda event: None
     ) as explorer:
         await explorer.make_warm(explorer.deployments[0], scenario)
-        return await work(Lab(explorer, scenario, mutant.invariant))
+        return await work(Lab(explorer, scenario, mutant))
 
 
 async def detect(lab: Lab, seeds: int, samplers: Sequence[str]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ async def detect(lab: Lab, seeds: int, samplers: Sequence[str]) -> dict[str, Any
 
 async def clean(lab: Lab, schedules: int) -> dict[str, int]:
     violated = 0
-    for strategy in strategies("portfolio", 1, schedules):
+    for strategy in strategies("portfolio", 1, schedules, lab.faults):
         violated += (await lab.violated(strategy, lab.schedule(strategy)))[0]
     return {"runs": schedules, "violated": violated, "inconclusive": lab.inconclusive}
 
@@ -153,8 +153,8 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=DETECTED)
     given = parser.parse_args()
     table = json.loads(given.into.read_text()) if given.into.exists() else {}
-    for mutant in ZOO:
-        if given.mutants and mutant.name not in given.mutants:
+    for mutant in (*ZOO, FRAIL):
+        if mutant.name not in (given.mutants or [one.name for one in ZOO]):
             continue
         with tempfile.TemporaryDirectory() as name:
             row = table.setdefault(mutant.name, {"hard": mutant.hard})

@@ -22,7 +22,8 @@ MEASURED = HERE / "measured.json"
 class Mutant:
     """A seeded bug: its module and its twin's in ``apps/``, and what a scenario shows broken.
 
-    ``effects`` says that its database has a table of effects, to be mapped.
+    ``effects`` says that its database has a table of effects, to be mapped; ``faults`` is how many faults
+    a schedule must have to show it.
     """
 
     name: str
@@ -33,9 +34,12 @@ class Mutant:
     hard: bool
     about: str
     effects: bool = False
+    faults: int = 0
 
 
-def _mutant(name: str, scenario: str, invariant: str, about: str, *, hard: bool = False) -> Mutant:
+def _mutant(
+    name: str, scenario: str, invariant: str, about: str, *, hard: bool = False, faults: int = 0
+) -> Mutant:
     module = name.replace("-", "_")
     return Mutant(
         name=name,
@@ -46,6 +50,7 @@ def _mutant(name: str, scenario: str, invariant: str, about: str, *, hard: bool 
         hard=hard,
         about=about,
         effects=invariant == "applied-once",
+        faults=faults,
     )
 
 
@@ -114,6 +119,16 @@ ZOO = (
         "setup-complete",
         "the link in the mail gives a session to somebody whose customer is still being made",
     ),
+)
+
+# Not among the ten: no race shows it, only a schedule in which something goes wrong.
+FRAIL = _mutant(
+    "fresh-key",
+    "signup.confirm-twice",
+    "one-customer-per-user",
+    "each attempt to create a customer has an idempotency key of its own",
+    hard=True,
+    faults=1,
 )
 
 _TYPES = """types = [
