@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from postgres_house import House, open_house
 
+from deadheat.engine.conduct import blocking as asking_module
 from deadheat.engine.conduct.blocking import Blocking
-from deadheat.errors import DatabaseLost
+from deadheat.errors import DatabaseLost, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +102,36 @@ def test_a_backend_that_is_gone_waits_for_nobody(house: House) -> None:
         asking = await house.session()
         assert await Blocking(asking).of([2_000_000]) == {2_000_000: frozenset()}
         assert await Blocking(asking).of([]) == {}
+
+    house.run(test)
+
+
+def test_a_backend_has_ended_when_its_transaction_and_its_locks_have(house: House) -> None:
+    async def test(house: House) -> None:
+        asking, one, two = [await house.session() for _ in range(3)]
+        blocking = Blocking(asking)
+        await one.transaction().start()
+        await one.execute(UPDATE, 1)
+        waiting = asyncio.create_task(two.execute(UPDATE, 1))
+        await house.until_waiting(one, two)
+        ended = asyncio.create_task(blocking.ended(gone := pid(one)))
+        assert await blocking.of([gone]) != {}  # both ask on one connection, in turn
+        assert not ended.done(), "its client is there"
+        one.terminate()
+        await ended
+        assert not await blocking._is_there(gone)
+        await waiting  # nobody holds the row any more
+
+    house.run(test)
+
+
+def test_a_backend_that_does_not_end_is_trouble(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking_module, "END_SECONDS_MAX", 0.01)
+
+    async def test(house: House) -> None:
+        asking, one = [await house.session() for _ in range(2)]
+        with pytest.raises(Trouble, match=f"backend {pid(one)} is still there"):
+            await Blocking(asking).ended(pid(one))
 
     house.run(test)
 

@@ -241,6 +241,41 @@ def test_a_target_that_dies_is_seen_to_be_gone(folder: Path, log: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
+def test_one_that_is_killed_and_started_again_is_where_it_was(folder: Path, log: Path) -> None:
+    async def there_and_back() -> None:
+        async with open_target(settings(folder), values=VALUES, log=log) as target:
+            assert target.is_ours
+            before, first = await ask(target), target.pid
+            assert first is not None
+            await target.kill()
+            all_gone([first])
+            assert target.alive(), "it is only away"
+            await target.start_again()
+            assert target.pid != first
+            assert await ask(target) == before
+            last = target.pid
+        assert last is not None
+        all_gone([last])
+        assert not target.alive()
+
+    asyncio.run(there_and_back())
+
+
+@pytest.mark.slow
+def test_one_that_does_not_come_back_is_not_ready(folder: Path, log: Path) -> None:
+    async def there_and_away() -> None:
+        async with open_target(settings(folder), values=VALUES, log=log) as target:
+            await target.kill()
+            (folder / "application.py").write_text("raise SystemExit(4)")
+            await target.start_again()
+
+    with pytest.raises(
+        TargetNotReady, match=r"killed by a fault of ours, and did not come back.*exit code 4"
+    ):
+        asyncio.run(there_and_away())
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -162,6 +162,10 @@ class Wire:
     def closes(self) -> None:
         self.plane.closed(self)  # type: ignore[arg-type]
 
+    def close(self) -> None:
+        self.told.append("closed")
+        self.plane.closed(self)  # type: ignore[arg-type]
+
     def release(self) -> None:
         self.told.append("released")
 
@@ -176,6 +180,8 @@ class Postgres:
 
     waits: dict[int, set[int]] = field(default_factory=dict)
     polls: int = 0
+    lets_end: asyncio.Event = field(default_factory=asyncio.Event)
+    has_ended: list[int] = field(default_factory=list)
 
     async def of(self, pids: Iterable[int]) -> Mapping[int, frozenset[int]]:
         self.polls += 1
@@ -183,6 +189,10 @@ class Postgres:
 
     async def who(self, pid: int) -> str:
         return f"{pid} (application 'psql')"
+
+    async def ended(self, pid: int) -> None:
+        await self.lets_end.wait()
+        self.has_ended.append(pid)
 
 
 @dataclass(eq=False)

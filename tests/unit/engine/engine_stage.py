@@ -72,6 +72,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.server = SimpleNamespace(gate=None, failure=None)
+        self.target = SimpleNamespace(is_ours=False)  # there is no process to kill
         # A run is conducted where there is a proxy; no statement ever crosses this one.
         self.proxy = SimpleNamespace(gate=None, pids=dict) if self.controlled else None
         self.endpoint = Endpoint(url="http://t/hook", secret="whsec_x")

@@ -1,0 +1,123 @@
+"""Runs in which something goes wrong: what failed is tried again, replays are exact, silence is explained."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from engine_stage import Shop
+
+from deadheat import Program, World
+from deadheat.engine.conduct import sequels
+from deadheat.engine.run import run_program
+from deadheat.history import Plane
+from deadheat.schedule import Faulty, RandomWalk, Replay, Schedule, Serial
+
+if TYPE_CHECKING:
+    from deadheat.engine.run import Ran
+    from deadheat.schedule import Strategy
+
+pytestmark = pytest.mark.slow  # what a target does after its answers is waited for until it is known
+
+
+@pytest.fixture(autouse=True)
+def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequels, "UNKNOWN_MS", 20.0)
+
+
+class Server(Shop):
+    """A shop that works on when its caller has hung up, as a server does."""
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return await asyncio.shield(asyncio.ensure_future(super()._answer(request)))
+
+
+class Only(Serial):
+    """Serial, with this one fault at its first moment."""
+
+    faults = 1
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._what = what
+
+    def choose(self, held):  # type: ignore[no-untyped-def]
+        (chosen,) = super().choose(held)
+        wanted = (
+            i for i, step in enumerate(held) if step.is_fault_of(held[chosen]) and step.fault == self._what
+        )
+        return (next(wanted, chosen),)
+
+
+def program(number: int) -> Program:
+    world = World(f"r{number}")
+    ada = world.user()
+    return Program(race=[[ada.do("sign-up")], [world.deliveries(order="any")]])
+
+
+def play(strategy: Strategy, number: int = 1, server: Server | None = None) -> Ran:
+    return asyncio.run(run_program(program(number), server or Server(), strategy, number=number))  # type: ignore[arg-type]
+
+
+def told(ran: Ran) -> list[str]:
+    return [f"{step.actor} {step.label}" for step in ran.history.of(Plane.FAULT)]
+
+
+@pytest.mark.parametrize(
+    ("what", "says", "statuses", "customers"),
+    [
+        ("500 before", "A 500 before POST /v1/customers", [503, 200], 1),
+        ("500 after", "A 500 after POST /v1/customers", [503, 200], 2),  # it has no idempotency key
+        ("caller gone", "A caller gone POST /v1/customers", [None, 200], 1),
+        ("answer lost", "B answer lost customer.created", [200], 1),
+    ],
+)
+def test_what_failed_is_tried_again(what: str, says: str, statuses: list[int | None], customers: int) -> None:
+    ran = play(Only(what))
+    assert ran.settled is not None, ran.reason
+    assert told(ran) == [says]
+    assert [answer.status for answer in ran.settled.answers] == statuses
+    assert [answer.retried for answer in ran.settled.answers] == [False, True][: len(statuses)]
+    assert len(ran.settled.stripe.customers) == customers
+    assert ran.settled.refused == ()
+
+
+def test_silence_that_no_fault_explains_is_inconclusive() -> None:
+    server = Server()
+    server.fails_with = httpx.ReadError("gone")
+    ran = play(Serial(), server=server)
+    assert ran.settled is None
+    assert ran.reason is not None
+    assert "got no answer at all" in ran.reason
+
+
+def test_silence_when_it_is_tried_again_is_inconclusive_too() -> None:
+    class Dies(Server):
+        async def _answer(self, request: httpx.Request) -> httpx.Response:
+            answer = await super()._answer(request)
+            if answer.status_code == 503:
+                self.fails_with = httpx.ReadError("gone")
+            return answer
+
+    ran = play(Only("500 before"), server=Dies())
+    assert ran.settled is None
+    assert ran.reason is not None
+    assert "got no answer at all" in ran.reason
+
+
+def test_faults_replay_to_the_letter() -> None:
+    strategy, seen = Faulty(RandomWalk(3), 3, 2), set()
+    server = Server()
+    for number in range(1, 9):
+        ran = play(strategy, number, server)
+        schedule = Schedule(scenario="s", source="0" * 8).recorded(ran.trace)
+        replay = Replay(schedule)
+        again = play(replay, 100 + number, server)
+        assert again.diverged is None
+        assert told(again) == told(ran)
+        seen.update(told(ran))
+    assert len(seen) > 2
