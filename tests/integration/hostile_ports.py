@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import httpx
 from hostile_inputs import Input, Manner, make_input
+from hostile_requests import make_stripe_input
 from proxy_stage import DATABASE
 from wire_peers import GREETING, READY, SYNC, message, query
 
@@ -89,6 +90,7 @@ class Port:
     share: int
     streams: Sequence[bytes]
     check: Callable[[Input, bytes], str]
+    make: Callable[[int, int, Sequence[bytes]], Input] = make_input
     outcomes: Counter[str] = field(default_factory=Counter)
     limit: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SIDE_BY_SIDE))
 
@@ -145,16 +147,16 @@ def check_controlled(sent: Input, answer: bytes) -> str:
 
 
 def check_stripe(sent: Input, answer: bytes) -> str:
-    """Whatever comes is HTTP; a 400 has Stripe's shape."""
+    """Whatever comes is HTTP; a refusal has Stripe's shape."""
     if not answer:
         return "closed"
     assert answer.startswith(b"HTTP/1.1 "), answer
     last = answer.rpartition(b"HTTP/1.1 ")[2]
     status = last[:3].decode()
-    if status == "400":
+    if status.startswith("4"):
         body = last.partition(b"\r\n\r\n")[2]
         assert json.loads(body)["error"]["type"] in ("invalid_request_error", "idempotency_error"), body
-    assert not status.startswith("5"), answer
+    assert status[0] in "24", answer
     return f"answered {status}"
 
 
@@ -183,7 +185,16 @@ async def open_ports() -> AsyncIterator[Ports]:
         for port in ports[:2]:
             port.limit = asyncio.Semaphore(4)  # a backend each, until Postgres sees that nobody is there
         number = int(stripe.url.rpartition(":")[2])
-        ports.append(Port(name="stripe", number=number, share=31, streams=STRIPE_STREAMS, check=check_stripe))
+        ports.append(
+            Port(
+                name="stripe",
+                number=number,
+                share=31,
+                streams=STRIPE_STREAMS,
+                check=check_stripe,
+                make=make_stripe_input,
+            )
+        )
         found = Ports(ports=ports, proxies=proxies, stripe=stripe)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: found.problems.append(repr(context)))
@@ -217,7 +228,7 @@ async def bombard(ports: Ports, *, seed: int, numbers: range, until: float | Non
             if until is not None and time.monotonic() >= until:
                 return
             port = by_share[number * 7919 % len(by_share)]
-            given = make_input(seed, number, port.streams)
+            given = port.make(seed, number, port.streams)
             async with port.limit:
                 port.outcomes[await _send(port, given, staying)] += 1
             sent += 1
