@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from deadheat.engine import quiet
 from deadheat.engine.events import Exploration, RunFinished, Verdict
 from deadheat.engine.explore import INCONCLUSIVE_MAX, Budget, Explorer
 from deadheat.engine.memory import NoMemory
+from deadheat.engine.searches import Searches
 from deadheat.engine.suite import finish
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def explore(
         deployments=list(stages) or [Stage()],  # type: ignore[arg-type]
         sink=sink,
         memory=NoMemory(),
+        searches=Searches(Path("nowhere"), "shop", "0.1.0"),
         emit=events.append,
         invocation="ab",
         seed=1,

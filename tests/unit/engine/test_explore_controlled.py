@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from pathlib import Path
 import pytest
 from engine_stage import Shop
 
@@ -24,11 +25,11 @@ from deadheat.schedule import Replay, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from deadheat.engine.events import Event
     from deadheat.engine.explore import HistorySink
-    from deadheat.engine.seen import Found
+    from deadheat.engine.searches import Searches
+from deadheat.engine.seen import Found
     from deadheat.history import Step
     from deadheat.invariants.settled import Judgement, Settled
 
@@ -105,6 +106,7 @@ class Exploring:
             deployments=list(shops),  # type: ignore[arg-type]
             sink=sink or Sink(),
             memory=self.memory,
+            searches=Searches(Path("nowhere"), "shop", "0.1.0"),
             emit=self.events.append,
             invocation="ab",
             seed=1,

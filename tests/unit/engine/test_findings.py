@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from deadheat import Program, Scenario, World
 from deadheat.engine import quiet
 from deadheat.engine.explore import Budget, Explorer
 from deadheat.engine.memory import NoMemory
+from deadheat.engine.searches import Searches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,7 @@ def findings(extra: list[int]) -> tuple[dict[str, Finding], dict[int, int]]:
         deployments=[Stage()],  # type: ignore[list-item]
         sink=lines,
         memory=NoMemory(),
+        searches=Searches(Path("nowhere"), "shop", "0.1.0"),
         emit=lambda event: None,
         invocation="ab",
         seed=1,
