@@ -187,6 +187,14 @@ BORROWED = (
 """Routes of everyday billing code that are not modelled; a test asks stripe-mock for each."""
 
 NOT_THERE = (
+    "prorations, invoice items and invoices without a subscription, discounts, coupons, taxes, metered and "
+    "tiered prices: what a subscription costs is its prices times its quantities, from the next invoice on",
+    "invoices that are sent (`collection_method=send_invoice`) or paid out of band: a 400 that says so",
+    "3-D Secure and payment methods other than cards, SetupIntents, disputes, subscription schedules",
+    "the hour that a renewal's invoice stays a draft, the schedule of retries (each is an act), and renewals "
+    "by the clock: a period ends when a scenario says so",
+    "the events `invoice.updated` (but for credit notes), `invoice.upcoming`, `invoice_payment.paid`, "
+    "`payment_intent.created` and `customer.subscription.trial_will_end`",
     "API v2 (`/v2/…`), and with it thin events and meter event streams",
     "file uploads, and anything else that is not form-encoded",
     "checkout sessions in `setup` mode: a 400 that says so",
