@@ -71,7 +71,7 @@ def test_the_table_of_invariants_is_the_code_s() -> None:
 
 
 def test_the_configuration_loads(tmp_path: Path) -> None:
-    (example,) = blocks(CHECKOUT / "docs/configuration.md", "toml")
+    example, *_ = blocks(CHECKOUT / "docs/configuration.md", "toml")
     (tmp_path / "deadheat.toml").write_text(example)
     target = load_settings(options={}, environ={}, cwd=tmp_path).target
     assert set(target.operations) == {"sign-up", "check-out"}
