@@ -72,9 +72,10 @@ class ScenarioItem(pytest.Item):
     def runtest(self) -> None:
         """Explore the scenario with the budget of the session."""
         from deadheat.engine.discover import lacking
+        from deadheat.engine.levels import reach_of
 
         arena = arena_of(self.config)
-        if lack := lacking(self.scenario, arena.settings.target):
+        if lack := lacking(self.scenario, arena.settings.target, reach_of(arena.settings)):
             pytest.skip(f"{self.scenario.name}: the target does not offer {', '.join(lack)}")
         arena.race(self.scenario)
 
@@ -145,7 +146,7 @@ class Arena:
         from deadheat.report import Reports
 
         if self._explorer is None:
-            self._reports = self._stack.enter_context(Reports(self.settings, self._run_id, quiet=True))
+            self._reports = self._stack.enter_context(Reports(self.settings, self._run_id, only_history=True))
             self._explorer = await self._stack.enter_async_context(
                 open_explorer(
                     self.settings,

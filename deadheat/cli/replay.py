@@ -20,6 +20,7 @@ from deadheat.cli.ending import one_message
 from deadheat.cli.recorded import Recorded, differences, read_recorded, scenario_of
 from deadheat.cli.run import deployment_options, settings_of
 from deadheat.engine.discover import lacking, rehearse
+from deadheat.engine.levels import reach_of
 from deadheat.engine.loop import run as run_loop
 from deadheat.engine.seen import verdict_of
 from deadheat.engine.suite import new_run_id, open_explorer
@@ -54,7 +55,7 @@ def replay(token: str, times: int | None, json: Path | None, **options: Any) -> 
         settings = replace(settings_of(options), workers=1)
         recorded = read_recorded(token, settings.state_folder / "findings")
         scenario = scenario_of(recorded, settings.scenarios or (bundled("scenarios"),))
-        if lack := lacking(scenario, settings.target):
+        if lack := lacking(scenario, settings.target, reach_of(settings)):
             raise SettingsError(f"{scenario.name}: the target does not offer {', '.join(lack)}")
         rehearse(scenario, settings.target)
         if json is not None:
@@ -82,7 +83,7 @@ async def _replayed(
         _say(console, line)
 
     run_id = new_run_id()
-    with Reports(settings, run_id, quiet=True) as reports:
+    with Reports(settings, run_id, only_history=True) as reports:
         sink = Followed(reports.histories, recorded.schedule, tell if times is None else None)
         async with open_explorer(
             settings,
@@ -111,8 +112,8 @@ def _check_control(explorer: Explorer, recorded: Recorded, tell: Callable[[str],
     (deployment,) = explorer.deployments
     if deployment.proxy is None:
         raise SettingsError(
-            f"a schedule cannot be replayed here ({deployment.reach}): nothing orders the target's statements. "
-            "Let Deadheat start it, or name --postgres DSN, --postgres-port and --stripe-port."
+            f"a schedule cannot be replayed here ({deployment.reach}): nothing orders the target's "
+            "statements. Let Deadheat start it, or name --postgres DSN, --postgres-port and --stripe-port."
         )
     if recorded.schedule.yields and deployment.parking is None:
         tell("note: the schedule has yield points, and this database is not Deadheat's: it goes without")

@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import environment
+from conftest import deadheat, environment
+from shopping import check_own, fill_in, opened, own_repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,3 +158,21 @@ def test_a_worker_that_crashes_is_inconclusive(tmp_path: Path) -> None:
         "crashing.two": "clean",
         "test_crashing.py::test_dies": "inconclusive",
     }
+
+
+def test_a_team_adds_its_own_in_its_own_repository(tmp_path: Path) -> None:
+    opened(tmp_path)
+    deadheat("init", folder=tmp_path)
+    fill_in(tmp_path)
+    own_repository(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--deadheat-schedules", "3"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    check_own(done.stdout, tmp_path)

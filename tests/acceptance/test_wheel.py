@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
+from shopping import check_own, fill_in, opened, own_repository
 
 import deadheat
 
@@ -22,8 +24,11 @@ CARRIED = ("reference_impl", "scenarios", "sql")
 pytestmark = pytest.mark.slow
 
 
-def run(*command: str | Path, folder: Path) -> str:
-    """Run a command to its end, in an environment that knows of no other Python; give what it printed."""
+def run(*command: str | Path, folder: Path, code: int = 0) -> str:
+    """Run a command to its end, in an environment that knows of no other Python; give what it printed.
+
+    It must end with ``code``.
+    """
     ours = (
         "VIRTUAL_ENV",
         "PYTHONPATH",
@@ -39,7 +44,7 @@ def run(*command: str | Path, folder: Path) -> str:
         if name not in ours and not name.startswith(("DEADHEAT_", "PYTEST_"))
     }
     done = subprocess.run(command, cwd=folder, env=kept, capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode != code:
         raise AssertionError(f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
     return done.stdout
 
@@ -149,3 +154,34 @@ def test_it_races_what_it_carries_in_an_empty_folder(installed: Path, tmp_path: 
     assert "reference on PostgreSQL" in said
     assert "CLEAN" in said
     assert (tmp_path / ".deadheat" / "summary.json").is_file()
+
+
+def test_the_way_to_a_first_verdict_takes_less_than_ten_minutes(installed: Path, tmp_path: Path) -> None:
+    """Init, fill in, doctor, run: on an application that Deadheat does not bring."""
+    began = time.monotonic()
+    command = installed / "deadheat"
+    opened(tmp_path)
+    assert "Starlette" in run(command, "init", folder=tmp_path)
+    unfilled = run(command, "doctor", folder=tmp_path, code=2)
+    assert unfilled == ""  # what is missing is told on standard error
+    fill_in(tmp_path)
+    examined = run(command, "doctor", folder=tmp_path)
+    assert "level 3 of 3" in examined
+    assert "A run could be made" in examined
+    raced = run(
+        command, "run", "signup.two-at-once", "--schedules", "6", "--seed", "1", folder=tmp_path, code=1
+    )
+    assert "one-customer-per-user" in raced
+    assert "deadheat replay dh1-signup.two-at-once" in raced
+    assert time.monotonic() - began < 600
+
+
+def test_a_team_adds_its_own_with_pytest_alone(installed: Path, tmp_path: Path) -> None:
+    opened(tmp_path)
+    run(installed / "deadheat", "init", folder=tmp_path)
+    fill_in(tmp_path)
+    own_repository(tmp_path)
+    said = run(
+        installed / "python", "-m", "pytest", "-rA", "--deadheat-schedules", "3", folder=tmp_path, code=1
+    )
+    check_own(said, tmp_path)
