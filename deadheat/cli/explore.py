@@ -22,7 +22,7 @@ SCHEDULES = 200  # of the scenario, when nothing else is said
 @click.argument("scenario")
 @deployment_options
 @budget_options
-def explore(scenario: str, **options: Any) -> None:
+def explore(scenario: str, quiet: bool, **options: Any) -> None:
     """Explore one SCENARIO by --schedules or --seconds: 200 schedules when neither is given.
 
     With --strategy exhaustive all schedules of at most so many --preemptions are run; a search that is
@@ -39,4 +39,4 @@ def explore(scenario: str, **options: Any) -> None:
         if len(chosen) > 1:
             names = ", ".join(one.name for one in chosen)
             raise UnknownScenario(f"{scenario} are {len(chosen)} scenarios; explore takes one of {names}")
-        sys.exit(raced(settings, chosen))
+        sys.exit(raced(settings, chosen, quiet=quiet))

@@ -85,6 +85,7 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--keep", type=click.Choice(["all"]), help="Keep the history of clean runs too."),
             click.option("--junit", type=file, help="Write JUnit XML there."),
             click.option("--json", type=file, help="Write the summary there."),
+            click.option("--quiet", is_flag=True, help="Print the verdict and what qualifies it, no more."),
         )
     ):
         command = option(command)
@@ -96,7 +97,7 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
 @deployment_options
 @budget_options
 @click.option("--dry-run", is_flag=True, help="Only print what would be started, sent, read and deleted.")
-def run(scenarios: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+def run(scenarios: tuple[str, ...], dry_run: bool, quiet: bool, **options: Any) -> None:
     """Run the suite, or the SCENARIOS named (* stands for anything), against a target.
 
     Exit code: 0 clean, 1 violated, 2 wrong before the first run, 3 inconclusive, 130 interrupted.
@@ -108,13 +109,13 @@ def run(scenarios: tuple[str, ...], dry_run: bool, **options: Any) -> None:
             for line in dry_lines(settings, chosen):
                 click.echo(plain(line))
             return
-        sys.exit(raced(settings, chosen))
+        sys.exit(raced(settings, chosen, quiet=quiet))
 
 
-def raced(settings: Settings, scenarios: Sequence[Scenario]) -> int:
-    """Race scenarios with every report; gives the exit code."""
+def raced(settings: Settings, scenarios: Sequence[Scenario], *, quiet: bool) -> int:
+    """Race scenarios with every report, the console's ``quiet`` or not; gives the exit code."""
     run_id = new_run_id()
-    with Reports(settings, run_id) as reports:
+    with Reports(settings, run_id, quiet=quiet) as reports:
         finished = run_loop(
             run_suite(
                 settings,

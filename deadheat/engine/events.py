@@ -61,16 +61,20 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScenarioStarted:
-    """An exploration begins; ``planned`` is None under a time budget."""
+    """An exploration begins; ``planned`` is None under a time budget, which is ``seconds``."""
 
     scenario: str
     strategies: tuple[str, ...]
     planned: int | None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """One run is over. ``reason`` says why an inconclusive one is."""
+    """One run is over. ``reason`` says why an inconclusive one is.
+
+    ``schedule`` is what ordered it, every step of it known; None where nothing did.
+    """
 
     scenario: str
     strategy: str
@@ -79,6 +83,7 @@ class RunFinished:
     elapsed_s: float
     violations: tuple[Violation, ...] = ()
     reason: str | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,7 +157,14 @@ class Explorer:
         """Run a scenario until its budget is spent."""
         budget = self._possible(budget)
         planned = budget.planned()
-        self.emit(ScenarioStarted(scenario=scenario.name, strategies=budget.strategies, planned=planned))
+        self.emit(
+            ScenarioStarted(
+                scenario=scenario.name,
+                strategies=budget.strategies,
+                planned=planned,
+                seconds=budget.seconds,
+            )
+        )
         seen = Seen(scenario)
         began = time.perf_counter()
         self._current = seen, began

@@ -106,6 +106,7 @@ class Seen:
             elapsed_s=ran.elapsed_s,
             violations=judgement.violations if judgement else (),
             reason=ran.reason,
+            schedule=schedule,
         )
 
     def _count(self, ran: Ran, schedule: Schedule | None) -> None:

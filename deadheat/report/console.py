@@ -1,9 +1,10 @@
 """The console: what is going on while runs go on, and what came of them.
 
-On a terminal the current scenario is shown live (runs, violations, rate); elsewhere each finished
-scenario is one line and nothing moves. At the end: a table, the findings in prose, and what a clean
-verdict is worth. NO_COLOR is respected (rich reads it). Everything is printed as `Text`, never as
-markup, and passes through `plain`: what a target sent cannot colour, move or erase anything.
+On a terminal the current scenario is shown live (strategy, schedules, violations, rate, time left);
+elsewhere each finished scenario is one line and nothing moves. At the end: a table, the findings in
+prose, and what a clean verdict is worth; quiet, only the last. NO_COLOR is respected (rich reads it).
+Everything is printed as `Text`, never as markup, and passes through `plain`: what a target sent cannot
+colour, move or erase anything.
 """
 
 from __future__ import annotations
@@ -75,22 +76,27 @@ class ConsoleReport:
         history: Path | None = None,
         *,
         replay_options: str = "",
+        quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
+        self._quiet = quiet
         self._history = history
         self._replay_options = replay_options
         self._clock = clock
         self._live: LiveScenario | None = None
         self._started: SuiteStarted | None = None
         self._names_chars = 0
+        self._explored = 0
 
     def start(self) -> None:
         """Nothing to prepare."""
 
     def handle(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, SuiteStarted):
+        if self._quiet:
+            self._keep_quiet(event)
+        elif isinstance(event, SuiteStarted):
             self._started = event
             self._names_chars = max((len(plain(name)) for name in event.scenarios), default=0)
             self._begin(event)
@@ -101,7 +107,7 @@ class ConsoleReport:
         elif isinstance(event, ScenarioStarted):
             self._stop()
             if self._console.is_terminal:
-                self._live = LiveScenario(self._console, event, self._clock)
+                self._live = LiveScenario(self._console, event, self._place(), self._clock)
         elif isinstance(event, RunFinished):
             if self._live is not None:
                 self._live.count(event)
@@ -119,6 +125,18 @@ class ConsoleReport:
         """Give the terminal back."""
         self._stop()
 
+    def _keep_quiet(self, event: Event) -> None:
+        """Say nothing but the verdict, at the end."""
+        if isinstance(event, SuiteStarted):
+            self._started = event
+        elif isinstance(event, SuiteFinished):
+            self._close(event)
+
+    def _place(self) -> str:
+        """Say which of how many scenarios the current one is."""
+        scenarios = 0 if self._started is None else len(self._started.scenarios)
+        return f"{self._explored + 1}/{scenarios} " if scenarios > 1 else ""
+
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(line, style=style), soft_wrap=True)
 
@@ -133,10 +151,12 @@ class ConsoleReport:
         mock = "off" if event.stripe_mock == "off" else plain(event.stripe_mock)
         self._say(
             f"Deadheat {plain(event.run_id)}: {plain(event.target)} on PostgreSQL {plain(event.postgres)}, "
-            f"stripe-mock {mock}, level {event.reach.level}, seed {event.seed}; {len(event.scenarios)} {many}{planned}"
+            f"stripe-mock {mock}, level {event.reach.level}, seed {event.seed}; "
+            f"{len(event.scenarios)} {many}{planned}"
         )
 
     def _one(self, event: Exploration) -> None:
+        self._explored += 1
         word = verdict_word(event)
         made = event.runs + event.proving
         rate = f"{made / event.elapsed_s:.1f}/s" if event.elapsed_s > 0 else ""
@@ -161,6 +181,10 @@ class ConsoleReport:
                         Text(line), style="" if line.startswith(" ") else "bold", soft_wrap=True
                     )
                 self._console.print()
+        self._close(event)
+
+    def _close(self, event: SuiteFinished) -> None:
+        """Say the verdict and all that qualifies it."""
         for line in closing_lines(event, self._started):
             self._say(line)
         if self._history is not None and (event.interrupted or event.verdict is not Verdict.CLEAN):
@@ -168,24 +192,31 @@ class ConsoleReport:
 
 
 class LiveScenario:
-    """The current scenario on a terminal: a bar that goes when the scenario is over."""
+    """The current scenario on a terminal: a line that goes when the scenario is over.
 
-    def __init__(self, console: Console, event: ScenarioStarted, clock: Callable[[], float]) -> None:
+    ``place`` says which of the suite's scenarios it is. Time left is that of the scenario, its findings'
+    proofs not counted; under a budget of seconds it is what is left of them.
+    """
+
+    def __init__(
+        self, console: Console, event: ScenarioStarted, place: str, clock: Callable[[], float]
+    ) -> None:
         self._clock = clock
         self._began = clock()
         self._runs = 0
         self._violated = 0
         self._planned = event.planned
+        self._seconds = event.seconds
         self._progress = Progress(
             SpinnerColumn(style="dim"),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
+            BarColumn(bar_width=12, complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
             TextColumn("{task.fields[counts]}", markup=False),
             console=console,
             transient=True,
         )
         self._task = self._progress.add_task(
-            plain(event.scenario), total=event.planned, counts=self._counts()
+            f"{place}{plain(event.scenario)}", total=event.planned, counts=self._counts("")
         )
         self._progress.start()
 
@@ -193,23 +224,35 @@ class LiveScenario:
         """Take in a finished run."""
         self._runs += 1
         self._violated += event.verdict is Verdict.VIOLATED
-        self._progress.update(self._task, completed=self._runs, counts=self._counts())
+        counts = self._counts(plain(event.strategy))
+        self._progress.update(self._task, completed=self._runs, counts=counts)
 
     def minimizing(self, event: Minimizing) -> None:
         """Say that a finding is being made minimal, or replayed."""
-        found = f"{self._runs} runs, {self._violated} violated"
-        counts = f"{found}; minimizing {plain(event.invariant)}, run {event.runs}"
+        counts = f"{self._violated} violated; minimizing {plain(event.invariant)}, run {event.runs}"
         self._progress.update(self._task, counts=counts)
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Take the line away."""
         self._progress.stop()
 
-    def _counts(self) -> str:
+    def _counts(self, strategy: str) -> str:
         elapsed = self._clock() - self._began
         of = f"/{self._planned}" if self._planned is not None else ""
-        rate = f", {self._runs / elapsed:.1f}/s" if elapsed > 0 and self._runs else ""
-        return f"{self._runs}{of} runs, {self._violated} violated{rate}"
+        parts = [strategy, f"{self._runs}{of}", f"{self._violated} violated"]
+        if elapsed > 0 and self._runs:
+            parts.append(f"{self._runs / elapsed:.1f}/s")
+        if (left := self._left(elapsed)) is not None:
+            parts.append(f"{left:.0f} s left")
+        return ", ".join(filter(None, parts))
+
+    def _left(self, elapsed: float) -> float | None:
+        """Give the seconds that are left; None where nothing says how many."""
+        if self._seconds is not None:
+            return max(0.0, self._seconds - elapsed)
+        if self._planned is None or not self._runs:
+            return None
+        return max(0, self._planned - self._runs) * elapsed / self._runs
 
 
 def closing_table(finished: SuiteFinished) -> Table:

@@ -2,6 +2,8 @@
 
 .deadheat/.gitignore                "*"
 .deadheat/runs/ID/history.ndjson    ID is one invocation
+.deadheat/runs/ID/report.html
+.deadheat/report.html               of the latest invocation
 .deadheat/summary.json              of the latest invocation
 """
 

@@ -26,23 +26,28 @@ if TYPE_CHECKING:
 class Reports:
     """Hands each event to every consumer; a context manager that starts and finishes them.
 
-    ``histories`` is the engine's sink, ``folder`` the invocation's own. Under pytest, which has a
-    report of its own, ``quiet`` leaves only the history.
+    ``histories`` is the engine's sink, ``folder`` the invocation's own. ``quiet`` says nothing on the
+    console but the verdict; ``only_history`` is for who has a report of their own, as pytest has.
     """
 
-    def __init__(self, settings: Settings, run_id: str, *, quiet: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, run_id: str, *, quiet: bool = False, only_history: bool = False
+    ) -> None:
         self.folder = run_folder(settings.state_folder, run_id)
         self.histories = HistoryFile(self.folder, keep_all=settings.keep_all)
         self._state_folder = settings.state_folder
         self._replay_options = target_option(settings.target_name, settings.state_folder.parent)
         self._consumers: list[Consumer] = []
-        if not quiet:
+        if not only_history:
             self._consumers = [
                 ConsoleReport(
-                    make_console(sys.stdout), self.histories.path, replay_options=self._replay_options
+                    make_console(sys.stdout),
+                    self.histories.path,
+                    replay_options=self._replay_options,
+                    quiet=quiet,
                 ),
                 SummaryReport(settings.state_folder, settings.json),
-                HtmlReport(settings.state_folder, self._replay_options),
+                HtmlReport(settings.state_folder, self.folder, self._replay_options),
             ]
             if settings.junit is not None:
                 self._consumers.append(JUnitReport(settings.junit, self.histories.path, self._replay_options))

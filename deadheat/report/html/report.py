@@ -1,4 +1,4 @@
-"""Writes ``.deadheat/report.html`` when a suite is over."""
+"""Writes ``.deadheat/report.html`` when a suite is over, and a copy into the folder of its run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ NAME = "report.html"
 class HtmlReport:
     """A consumer; the page of an earlier invocation goes when this one starts."""
 
-    def __init__(self, state_folder: Path, replay_options: str = "") -> None:
+    def __init__(self, state_folder: Path, run_folder: Path, replay_options: str = "") -> None:
         self.path = state_folder / NAME
+        self._copy = run_folder / NAME
         self._replay_options = replay_options
         self._started: SuiteStarted | None = None
 
@@ -34,7 +35,9 @@ class HtmlReport:
         if isinstance(event, SuiteStarted):
             self._started = event
         elif isinstance(event, SuiteFinished) and self._started is not None:
-            write_atomically(self.path, page(self._started, event, self._replay_options))
+            text = page(self._started, event, self._replay_options)
+            for path in (self.path, self._copy):
+                write_atomically(path, text)
 
     def finish(self) -> None:
         """Nothing is held open."""

@@ -148,24 +148,60 @@ def terminal(file: io.StringIO) -> Console:
     return Console(file=file, force_terminal=True, width=110, markup=False, emoji=False, highlight=False)
 
 
+def live_line(report: ConsoleReport) -> str:
+    """Give the live line as it stands, on a terminal of 110 columns."""
+    assert report._live is not None
+    lines = terminal(io.StringIO()).render_lines(report._live._progress.get_renderable())
+    (pieces,) = lines  # it never breaks
+    return "".join(piece.text for piece in pieces).rstrip()
+
+
 def test_on_a_terminal_the_current_scenario_is_shown_live() -> None:
     file = io.StringIO()
     ticks = itertools.count()
     report = ConsoleReport(terminal(file), HISTORY, clock=lambda: float(next(ticks)))
+    report.handle(started([skipped(), violated(), clean()]))
+    report.handle(skipped())
     report.handle(ScenarioStarted(scenario="signup.two-at-once", strategies=("barrage",), planned=25))
-    run = RunFinished(scenario="x", strategy="barrage", run=1, verdict=Verdict.VIOLATED, elapsed_s=0.1)
-    report.handle(run)
-    assert report._live is not None
-    assert report._live._counts().startswith("1/25 runs, 1 violated, ")
+    for n in range(5):
+        verdict = Verdict.CLEAN if n else Verdict.VIOLATED
+        report.handle(RunFinished(scenario="x", strategy="pct", run=n, verdict=verdict, elapsed_s=0.1))
+    shown = live_line(report)
+    assert "2/3 signup.two-at-once" in shown
+    assert shown.endswith("pct, 5/25, 1 violated, 0.8/s, 24 s left")
     report.handle(Minimizing(scenario="signup.two-at-once", invariant="one-live-subscription", runs=47))
-    shown = report._live._progress.get_renderable()
-    lines = terminal(io.StringIO()).render_lines(shown)
-    assert len(lines) == 1  # one line of 110 columns
-    assert "minimizing one-live-subscription, run 47" in "".join(piece.text for piece in lines[0])
+    assert live_line(report).endswith("1 violated; minimizing one-live-subscription, run 47")
     report.handle(violated())
     assert report._live is None
     assert "signup.two-at-once" in file.getvalue()
     assert f"{ESCAPE}[?25h" in file.getvalue()  # the cursor is back
+
+
+def test_under_a_budget_of_seconds_they_are_what_is_left() -> None:
+    ticks = itertools.count()
+    report = ConsoleReport(terminal(io.StringIO()), HISTORY, clock=lambda: float(next(ticks)))
+    report.handle(ScenarioStarted(scenario="s", strategies=("serial",), planned=None, seconds=30))
+    report.handle(RunFinished(scenario="s", strategy="serial", run=1, verdict=Verdict.CLEAN, elapsed_s=1))
+    assert live_line(report).endswith("serial, 1, 0 violated, 0.5/s, 28 s left")
+    report.finish()
+
+
+def test_quiet_says_the_verdict_and_what_qualifies_it_alone() -> None:
+    loud, file = shown([clean(), violated()]), io.StringIO()
+    report = ConsoleReport(make_console(file), HISTORY, quiet=True)
+    for event in stream([clean(), violated()]):
+        report.handle(event)
+    quiet = file.getvalue()
+    assert quiet.startswith("VIOLATED: 2 scenarios: 1 violated, 1 clean; ")
+    assert loud.endswith("\n".join(line.rstrip() for line in quiet.splitlines()))
+
+
+def test_quiet_is_quiet_on_a_terminal_too() -> None:
+    file = io.StringIO()
+    report = ConsoleReport(terminal(file), HISTORY, quiet=True)
+    for event in stream([clean()])[:-1]:
+        report.handle(event)
+    assert file.getvalue() == ""
 
 
 def test_an_interrupt_gives_the_terminal_back() -> None:

@@ -36,13 +36,14 @@ def test_one_invocation_leaves_its_files(tmp_path: Path, capsys: pytest.CaptureF
     assert reports.folder == state / "runs" / "ID"
     assert len((reports.folder / "history.ndjson").read_text().splitlines()) == 2
     assert (state / ".gitignore").read_text() == "*\n"
+    assert (reports.folder / "report.html").read_text() == (state / "report.html").read_text()
     assert json.loads(copy.read_text())["verdict"] == "violated"
     assert "<failure" in junit.read_text()
     assert "VIOLATED: 1 scenario" in capsys.readouterr().out
 
 
-def test_quiet_leaves_only_the_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Reports(settings(tmp_path), "ID", quiet=True) as reports:
+def test_only_history_leaves_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reports(settings(tmp_path), "ID", only_history=True) as reports:
         for event in stream([clean()]):
             reports.handle(event)
     assert capsys.readouterr().out == ""
@@ -71,7 +72,7 @@ def test_a_report_that_breaks_leaves_no_file_open(tmp_path: Path) -> None:
 
 
 def test_text_of_an_exploration(tmp_path: Path) -> None:
-    reports = Reports(settings(tmp_path), "ID", quiet=True)
+    reports = Reports(settings(tmp_path), "ID", only_history=True)
     assert reports.text_of(violated()).startswith("signup.two-at-once: one-customer-per-user and ")
     assert reports.text_of(inconclusive()).startswith("INCONCLUSIVE: webhook.forged")
     assert "is clean: with no violation in 24 runs" in reports.text_of(clean())

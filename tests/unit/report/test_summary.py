@@ -144,6 +144,8 @@ def test_the_summary_of_a_suite() -> None:
         "seed": 7,
         "postgres": "18.4 embedded",
         "stripe_mock": "v0.197.0",
+        "level": 3,
+        "not_ours": [],
         "elapsed_s": 12.5,
         "runs": 56,
         "runs_per_s": 4.48,
