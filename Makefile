@@ -28,7 +28,7 @@ help:
 	@echo 'make test    lint, types, layering and every test; ARGS="…" is passed on to pytest'
 	@echo 'make lint    only what the code base says of itself: lint, types, layering, house rules'
 	@echo 'make fuzz    hostile bytes on every port, a million inputs or 20 minutes; ARGS="--minutes 5"'
-	@echo 'make bench   what the proxy and the control of runs cost, side by side; see docs/benchmarks.md'
+	@echo 'make bench   what proxy, simulator and control cost, side by side; see docs/benchmarks.md'
 	@echo 'make clean   remove .venv, .tools and caches; what runs found, in .deadheat, stays'
 
 race: environment stripe-mock
@@ -46,8 +46,9 @@ lint: environment-dev
 fuzz: environment-dev
 	@exec .venv/bin/python tests/integration/fuzz.py $(ARGS)
 
-bench: environment-dev
+bench: environment-dev stripe-mock
 	@.venv/bin/python tests/benchmarks/bench_proxy.py
+	@$(WITH_STRIPE_MOCK); .venv/bin/python tests/benchmarks/bench_stripe.py
 	@exec .venv/bin/python tests/benchmarks/bench_conductor.py
 
 environment:

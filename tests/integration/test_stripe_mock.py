@@ -15,9 +15,11 @@ import psutil
 import pytest
 import stripe
 from fidelity_list import BORROWED
+from proxy_stage import until
 from stripe_mock_binary import mock_binary
 from stripe_stage import KEY, SDK_WARNING, checkout, client, stage
 
+from deadheat.engine import stripe_mock_client
 from deadheat.engine.stripe_mock import StripeMock, read_versions
 from deadheat.errors import Refused, StripeMockUnavailable
 from deadheat.stripe_sim import API_VERSION
@@ -198,6 +200,38 @@ def test_an_outage_is_told_once_and_changes_no_result() -> None:
     with_mock(story, notices=notices)
     assert len(notices) == 1
     assert "stripe-mock does not answer" in notices[0]
+
+
+@pytest.mark.fidelity("Its outage is told once and changes no result")
+def test_one_that_falls_silent_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_mock_client, "ANSWER_SECONDS", 0.05)
+    notices: list[str] = []
+    peers: set[asyncio.StreamWriter] = set()
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peers.add(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        peers.discard(writer)
+
+    async def run() -> None:
+        silent = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        async with (
+            StripeMock.open(url, notice=notices.append) as mock,
+            stage(mock=mock, notice=notices.append) as (_, server),
+        ):
+            for _ in range(2):
+                made = await client(server).v1.customers.create_async({"email": "a@b.c"})
+                assert made.email == "a@b.c"
+        silent.close()
+        await until(lambda: not peers, "its connections are closed")
+
+    asyncio.run(run())
+    assert len([text for text in notices if "does not answer" in text]) == 1
 
 
 def test_its_process_ends_with_the_block() -> None:
