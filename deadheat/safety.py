@@ -121,6 +121,19 @@ def check_key(text: str, *, where: str) -> None:
         )
 
 
+def check_session(session: str) -> None:
+    """Refuse a checkout session of a live account: the target that gave it runs with a live key.
+
+    Live sessions are called ``cs_live_…`` (Stripe API reference, "Checkout Sessions"). Where Stripe is not
+    ours this is the one sign of it that we meet.
+    """
+    if session.startswith("cs_live_"):
+        raise Refused(
+            "the target answered with a checkout session of a live Stripe account (cs_live_…), so it "
+            "runs with a live key. Deadheat never races one: start it with a test key (sk_test_…)"
+        )
+
+
 def check_variable(value: str, *, where: str, allow: Collection[str] = ()) -> None:
     """Refuse a value handed to the target that leads it to a foreign database or to Stripe itself.
 

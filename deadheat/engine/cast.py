@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.places import Values
 from deadheat.invariants.settled import Person, StripeObjects
+from deadheat.safety import check_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,9 +76,13 @@ class Part:
         return self.sessions.get(actor, self.last_session)
 
     def given_session(self, actor: str, session: str) -> None:
-        """Remember the checkout session that an answer gave to an actor: its id, or the URL to pay it at."""
+        """Remember the checkout session that an answer gave to an actor: its id, or the URL to pay it at.
+
+        Refused for one of a live account.
+        """
         named = _CHECKOUT_SESSION.search(session)
         session = named[0] if named else session
+        check_session(session)
         self.sessions[actor] = session
         self.last_session = session
 

@@ -62,8 +62,7 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
         if dsn is not None and settings.postgres_port is not None:
             proxy = PostgresProxy(_plain_address(dsn), OpenGate(), port=settings.postgres_port)
             await stack.enter_async_context(proxy)
-        if reach.stripe:
-            grounds.notice(_started_with(grounds, server.url, reach))
+        grounds.notice(_started_with(grounds, server.url, reach))
         target = await stack.enter_async_context(
             open_target(
                 settings.target,
@@ -119,6 +118,11 @@ def _plain_address(dsn: Dsn) -> tuple[str, int] | str:
 def _started_with(grounds: Grounds, stripe_url: str, reach: Reach) -> str:
     """Say what the target has to be started with; its key and secret are its own."""
     settings = grounds.settings
+    if not reach.stripe:
+        return (
+            "the target's Stripe key is out of sight, and what is raced makes customers and sessions there: "
+            "be sure that it is a test key"
+        )
     database = f" and its database at 127.0.0.1:{settings.postgres_port}" if reach.statements else ""
     return (
         f"{settings.target.base_url} is to run with its Stripe base at {stripe_url}{database}; it may be "

@@ -12,6 +12,8 @@ from asyncpg.exceptions import ClientConfigurationError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deadheat import World
+from deadheat.engine.cast import Part
 from deadheat.errors import Refused
 from deadheat.safety import check_dsn, check_key, check_url, check_variable, is_loopback
 
@@ -204,6 +206,16 @@ def test_a_refusal_never_shows_a_password_or_a_key() -> None:
 def test_live_keys_are_met_anywhere(text: str) -> None:
     with pytest.raises(Refused):
         check_key(text, where="x")
+
+
+def test_a_session_of_a_live_account_is_refused_wherever_an_answer_gives_it() -> None:
+    user = World("aa").user()
+    part = Part.of(user, "price_1")
+    for session in ("cs_live_a1B2", "https://checkout.stripe.com/c/pay/cs_live_a1B2#x"):
+        with pytest.raises(Refused, match="live key"):
+            part.given_session("A", session)
+    part.given_session("A", "cs_test_a1B2")
+    assert part.session_for("A") == "cs_test_a1B2"
 
 
 @pytest.mark.parametrize("text", ["sk_test_x", "rk_test_x", "pk_live_x", "desk_live_chat", "task_live_1", ""])

@@ -17,7 +17,7 @@ from deadheat.engine.cast import Cast
 from deadheat.engine.doctor.plans import provided
 from deadheat.engine.gate import NOBODY, RunGate
 from deadheat.engine.quiet import Quiet
-from deadheat.errors import DeadheatError, SetupError
+from deadheat.errors import DeadheatError, Refused, SetupError
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.program import World
 from deadheat.stripe_sim import MONTHLY
@@ -81,6 +81,9 @@ class Trials:
         try:
             tried = await self._try(operation)
             self.deployment.check_alive()
+        except Refused as error:
+            page.fail(name, str(error))
+            return
         except SetupError as error:
             page.warn(name, f"cannot be done: {error}", "Let an earlier call capture the value.")
             return
