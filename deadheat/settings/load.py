@@ -176,8 +176,8 @@ def _check_wires(settings: Settings, given: Layer) -> None:
         )
     if settings.stripe_port is not None and settings.stripe_key is None:
         raise SettingsError(
-            f"{given['stripe-port'].where}: the simulator has to know the test key that the target was started "
-            "with: stripe-key (DEADHEAT_STRIPE_KEY)."
+            f"{given['stripe-port'].where}: the simulator has to know the test key that the target was "
+            "started with: stripe-key (DEADHEAT_STRIPE_KEY)."
         )
     if settings.stripe_port is not None and settings.target.webhook and settings.webhook_secret is None:
         raise SettingsError(
