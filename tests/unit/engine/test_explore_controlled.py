@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from pathlib import Path
 import pytest
 from engine_stage import Shop
 
@@ -19,6 +19,7 @@ from deadheat.engine.explore import REPEATED_MAX, Budget, Explorer
 from deadheat.engine.memory import Findings
 from deadheat.engine.minimize import Minimal, Tries, minimize
 from deadheat.engine.run import Ran, run_program
+from deadheat.engine.searches import Searches
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants import judge
 from deadheat.schedule import Replay, Schedule
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
     from deadheat.engine.events import Event
     from deadheat.engine.explore import HistorySink
-    from deadheat.engine.searches import Searches
-from deadheat.engine.seen import Found
+    from deadheat.engine.seen import Found
     from deadheat.history import Step
     from deadheat.invariants.settled import Judgement, Settled
 
