@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from deadheat.report.console import ConsoleReport, make_console
 from deadheat.report.disk import make_state_folder, run_folder
 from deadheat.report.findings import target_option
+from deadheat.report.github import GitHubReport
 from deadheat.report.html import HtmlReport
 from deadheat.report.junit import JUnitReport
 from deadheat.report.ndjson import HistoryFile
@@ -51,6 +54,16 @@ class Reports:
             ]
             if settings.junit is not None:
                 self._consumers.append(JUnitReport(settings.junit, self.histories.path, self._replay_options))
+            if os.environ.get("GITHUB_ACTIONS"):
+                summary = os.environ.get("GITHUB_STEP_SUMMARY")
+                self._consumers.append(
+                    GitHubReport(
+                        sys.stdout,
+                        Path(summary) if summary else None,
+                        self.histories.path,
+                        self._replay_options,
+                    )
+                )
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
