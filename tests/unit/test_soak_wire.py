@@ -32,6 +32,9 @@ requests = st.builds(
     method=texts,
     path=texts,
     json=st.none() | st.dictionaries(texts, texts, max_size=2),
+    form=st.none() | st.dictionaries(texts, texts | st.lists(texts, max_size=2), max_size=2),
+    headers=st.dictionaries(texts, texts, max_size=2),
+    follow=st.booleans(),
     success=st.lists(st.integers(100, 599), max_size=3).map(tuple),
     capture=st.dictionaries(texts, texts, max_size=2),
 )

@@ -144,4 +144,5 @@ def read(text: bytes) -> Said | Stage:
 
 def _operation(record: dict[str, Any]) -> OperationSettings:
     calls = tuple(Request(**{**call, "success": tuple(call["success"])}) for call in record.pop("calls"))
-    return OperationSettings(**{**record, "calls": calls, "refusals": tuple(record["refusals"])})
+    listed = {key: tuple(record[key]) for key in ("refusals", "keeps")}
+    return OperationSettings(**{**record, **listed, "calls": calls})

@@ -41,6 +41,9 @@ class Inbox:
     async def busy(self) -> int:
         return 0
 
+    async def offenders(self, user_ids: Sequence[str]) -> dict[str, tuple[dict[str, object], ...]]:
+        return {"seen": ({"people": len(user_ids), "deliveries": len(self.stage.received)},)}
+
     async def read(self, user_ids: Sequence[str], source_ids: Sequence[str]) -> Tables:
         self.asked.append((tuple(user_ids), tuple(source_ids)))
         came = self.stage.received
@@ -130,3 +133,12 @@ def test_each_cancellation_lets_its_user_ask_for_one_subscription_more() -> None
         race=[[bob.do("sign-up"), ada.cancel()], [cleo.cancel()]],
     )
     assert settled(asyncio.run(Stage().play(program))).asked_for == {ada.id: 2, bob.id: 1, cleo.id: 3}
+
+
+def test_a_teams_own_queries_are_asked_once_everything_has_settled_and_before_it_comes_again() -> None:
+    stage = Stage()
+    stage.database = Inbox(stage, deduplicates=True)
+    ada = World("aa").user()
+    made = settled(asyncio.run(stage.play(Program(race=[[ada.do("sign-up")]]))))
+    assert made.offenders == {"seen": ({"people": 1, "deliveries": 1},)}
+    assert len(stage.received) == 2
