@@ -81,6 +81,7 @@ def _properties(started: SuiteStarted, finished: SuiteFinished) -> list[tuple[st
         ("seed", started.seed),
         ("postgres", started.postgres),
         ("stripe-mock", started.stripe_mock),
+        ("level", str(started.reach)),
         *((f"not-checked.{plain(name)}", reason) for name, reason in unchecked.items()),
     ]
 
