@@ -227,7 +227,7 @@ def load(port: int, requests: list[bytes], connections: int, seconds: float) -> 
         for key in selector.get_map().values():
             key.data.sendall(next(asked))
         began = time.perf_counter()
-        while (now := time.perf_counter()) < began + seconds:
+        while (now := time.perf_counter()) < began + seconds or not answered:
             for key, _ in selector.select(1.0):
                 read_answer(key.data)
                 answered += 1
