@@ -347,8 +347,8 @@ def test_a_url_is_only_asked_whether_it_is_ready(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:1")
 
-    async def run(ready: str) -> None:
-        given = TargetSettings(folder=folder, base_url=running, ready=ready, ready_seconds=0.2)
+    async def run(ready: str, seconds: float) -> None:
+        given = TargetSettings(folder=folder, base_url=running, ready=ready, ready_seconds=seconds)
         async with open_target(given, values={}, log=log) as target:
             assert target.base_url == running.rstrip("/")
             assert target.alive()
@@ -356,9 +356,9 @@ def test_a_url_is_only_asked_whether_it_is_ready(
             assert target.log_tail() == ""
             await target.stop()
 
-    asyncio.run(run("/"))
+    asyncio.run(run("/", 20.0))
     with pytest.raises(TargetNotReady, match=r"is not ready: GET .*/sick had no good answer") as caught:
-        asyncio.run(run("/sick"))
+        asyncio.run(run("/sick", 1.0))
     assert "last: it answers 500" in str(caught.value)
 
 

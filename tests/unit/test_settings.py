@@ -122,7 +122,7 @@ class TestLayers:
             ({"seconds": "nan"}, {}, '--seconds: should be a number of seconds over 0, was "nan"'),
             ({"seconds": "inf"}, {}, "--seconds"),
             ({"workers": True}, {}, "--workers: should be a whole number from 1 to 64, was true"),
-            ({"strategy": "serail"}, {}, 'overlap, barrage, was "serail". Did you mean "serial"?'),
+            ({"strategy": "serail"}, {}, 'delay-bounded, exhaustive, was "serail". Did you mean "serial"?'),
             ({"postgres": "embeded"}, {}, 'Did you mean "embedded"?'),
             (
                 {"postgres": "mysql://localhost/x"},
