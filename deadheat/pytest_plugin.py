@@ -2,7 +2,8 @@
 
 One deployment is put up when the first race needs it and taken down when the session ends. A
 violated exploration fails the test with its evidence; an inconclusive one fails it too, with a text
-that begins INCONCLUSIVE: it is never skipped and never passed. What each exploration found rides on
+that begins INCONCLUSIVE: it is never skipped and never passed. ``replay`` follows the schedule of a finding
+that a file holds. What each exploration found rides on
 its report as a user property, so that under xdist the controller alone writes ``summary.json``.
 
 Every pytest session of an environment loads this module, so it imports the engine only when there is
@@ -18,20 +19,22 @@ import pickle
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deadheat.errors import Inconclusive, SetupError, Violated
+from deadheat.errors import Inconclusive, SetupError, TokenError, Violated
 from deadheat.portable import program_to_json
 from deadheat.program import Program, Scenario, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
 
     from deadheat.engine.events import Exploration, SuiteFinished, SuiteStarted
     from deadheat.engine.explore import Explorer
+    from deadheat.engine.memory import Kept
+    from deadheat.report.replayed import Replays
     from deadheat.settings import Settings
 
 OPTIONS = {
@@ -101,6 +104,17 @@ def race(request: pytest.FixtureRequest) -> Callable[..., Exploration]:
     return arena_of(request.config).race
 
 
+@pytest.fixture(scope="session")
+def replay(request: pytest.FixtureRequest) -> Callable[[str | os.PathLike[str]], None]:
+    """Follow the schedule in a finding's file: ``replay("test_two_tabs.json")``.
+
+    ``deadheat replay TOKEN --pytest PATH`` writes such a file. Raises Violated where anything breaks in that
+    order, Inconclusive where it could not be judged. Where the target's steps are no more those recorded,
+    their order is followed as far as it goes.
+    """
+    return arena_of(request.config).replay
+
+
 class Arena:
     """What the races of one test session need, put up by the first of them."""
 
@@ -141,8 +155,54 @@ class Arena:
             raise Inconclusive(text, explored)
         return explored
 
+    def replay(self, finding: str | os.PathLike[str]) -> None:
+        """Follow a finding's schedule; Violated or Inconclusive for what is not clean."""
+        __tracebackhide__ = True
+        from deadheat.engine.memory import read_finding
+        from deadheat.report.replayed import replay_lines
+
+        kept = read_finding(Path(finding))
+        replays = self._runner.run(self._follow(kept))
+        text = "\n".join(replay_lines(replays)).lstrip("\n")
+        if replays.verdict.name == "VIOLATED":
+            raise Violated(text)
+        if replays.verdict.name == "INCONCLUSIVE":
+            raise Inconclusive(text)
+
+    async def _follow(self, kept: Kept) -> Replays:
+        from deadheat.engine.discover import rehearse
+        from deadheat.engine.seen import verdict_of
+        from deadheat.report.replayed import Replays
+
+        scenario = kept.drawn()
+        if scenario is None:
+            raise TokenError(
+                f"the finding {kept.id} does not hold its program. deadheat replay FILE --pytest PATH "
+                "writes one that does."
+            )
+        rehearse(scenario, self.settings.target)
+        explorer = await self._ready()
+        replays = Replays(
+            token=kept.schedule.token() or f"dh1-@{kept.id}",
+            scenario=scenario.name,
+            recorded=kept.invariants,
+            history=self._reports.histories.path,
+        )
+        for _ in range(kept.replays_needed()):
+            for ran, judgement in await explorer.follow(scenario, kept.schedule):
+                replays.add(ran, judgement, verdict_of(judgement))
+            if replays.violated:
+                break
+        return replays
+
     async def _explore(self, scenario: Scenario, settings: Settings) -> Exploration:
-        from deadheat.engine.suite import budget_of, open_explorer
+        from deadheat.engine.suite import budget_of
+
+        return await (await self._ready()).explore(scenario, budget_of(settings))
+
+    async def _ready(self) -> Explorer:
+        """Give what explores, put up when it is first needed."""
+        from deadheat.engine.suite import open_explorer
         from deadheat.report import Reports
 
         if self._explorer is None:
@@ -156,7 +216,7 @@ class Arena:
                     emit=self._reports.handle,
                 )
             )
-        return await self._explorer.explore(scenario, budget_of(settings))
+        return self._explorer
 
     def started(self) -> SuiteStarted | None:
         """Say what was raced and on what; None when nothing was."""

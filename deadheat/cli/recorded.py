@@ -11,15 +11,13 @@ import deadheat
 from deadheat.engine.discover import discover, select
 from deadheat.engine.memory import Kept, read_finding
 from deadheat.errors import TokenError, UnknownScenario
-from deadheat.portable import program_from_json
-from deadheat.program import Scenario
 from deadheat.report.plain import plain
 from deadheat.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from deadheat.program import Program, World
+    from deadheat.program import Scenario
     from deadheat.settings import Settings
 
 _NAMED = re.compile(r"dh1-@([0-9a-z]+)")
@@ -57,13 +55,9 @@ def read_recorded(text: str, folder: Path) -> Recorded:
 def scenario_of(recorded: Recorded, folders: Sequence[Path]) -> Scenario:
     """Give the scenario by its name, or made of the program that was drawn."""
     name = recorded.schedule.scenario
-    drawn = next((kept.program for kept in recorded.kept if kept.program is not None), None)
-    if drawn is not None:
-
-        def build(world: World) -> Program:
-            return program_from_json(drawn, world)
-
-        return Scenario(name=name, needs=(), build=build, about=recorded.kept[0].about, drawn=drawn)
+    for kept in recorded.kept:
+        if (drawn := kept.drawn()) is not None:
+            return drawn
     found = discover(folders)
     if name not in found:
         where = ", ".join(str(folder) for folder in folders)

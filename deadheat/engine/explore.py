@@ -19,7 +19,7 @@ from deadheat.engine.levels import WHOLE, Reach
 from deadheat.engine.minimize import minimize
 from deadheat.engine.run import Ran, run_program, warm_up
 from deadheat.engine.seen import Found, Seen, verdict_of
-from deadheat.errors import Trouble
+from deadheat.errors import SettingsError, Trouble
 from deadheat.invariants import judge
 from deadheat.program import World, name_of
 from deadheat.schedule import (
@@ -206,13 +206,35 @@ class Explorer:
         return replace(seen.finish(time.perf_counter() - began), left=await self._left())
 
     async def replay(
-        self, scenario: Scenario, schedule: Schedule, on_release: Callable[[Hold], None] | None = None
+        self,
+        scenario: Scenario,
+        schedule: Schedule,
+        on_release: Callable[[Hold], None] | None = None,
+        *,
+        strict: bool = True,
     ) -> tuple[Ran, Judgement | None]:
-        """Run one schedule to the letter, on the first deployment."""
+        """Run one schedule on the first deployment: to the letter, or in its order as far as that goes."""
         deployment = self.deployments[0]
+        if deployment.proxy is None:
+            raise SettingsError(
+                f"a schedule cannot be replayed here ({deployment.reach}): nothing orders the "
+                "target's statements. Let Deadheat start it, or name --postgres DSN, --postgres-port and "
+                "--stripe-port."
+            )
         await self.make_warm(deployment, scenario)
-        seen = Seen(scenario)
-        return await self.run_once(deployment, seen, Replay(schedule), schedule, on_release=on_release)
+        replay = Replay(schedule, strict=strict)
+        return await self.run_once(deployment, Seen(scenario), replay, schedule, on_release=on_release)
+
+    async def follow(self, scenario: Scenario, schedule: Schedule) -> list[tuple[Ran, Judgement | None]]:
+        """Replay a schedule on a target that may have changed since: as its token says, first.
+
+        Where that diverged without showing anything, once more in the order of its steps, passing over
+        those that do not come.
+        """
+        ran, judgement = await self.replay(scenario, replace(schedule, steps=()))
+        if ran.diverged is None or (judgement is not None and judgement.violations):
+            return [(ran, judgement)]
+        return [(ran, judgement), await self.replay(scenario, schedule, strict=False)]
 
     def _possible(self, budget: Budget) -> Budget:
         """Leave out what needs control where there is none, and yields in a database not ours."""

@@ -12,6 +12,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
+from deadheat.portable import program_from_json
+from deadheat.program import Scenario
 from deadheat.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deadheat.engine.events import Finding
-    from deadheat.program import Scenario
+    from deadheat.program import Program, World
 
 VERSION = 1
+REPLAYS_MAX = 20
+MISSED_MAX = 0.001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A finding as it was kept."""
+    """A finding as it was kept. ``replays`` is how many of how many showed it, where that is known."""
 
     id: str
     target: str
@@ -35,6 +39,26 @@ class Kept:
     invariants: tuple[str, ...]
     about: str = ""
     program: dict[str, Any] | None = None
+    replays: tuple[int, int] | None = None
+
+    def replays_needed(self) -> int:
+        """Give how many replays miss it with a chance of at most `MISSED_MAX`; `REPLAYS_MAX` at most."""
+        shown, of = self.replays or (1, 1)
+        misses = 1 - shown / of
+        needed = (n for n in range(1, REPLAYS_MAX) if misses**n <= MISSED_MAX)
+        return next(needed, REPLAYS_MAX)
+
+    def drawn(self) -> Scenario | None:
+        """Give the scenario of the program that was kept; None where it stands in a scenario's source."""
+        program = self.program
+        if program is None:
+            return None
+
+        def build(world: World) -> Program:
+            return program_from_json(program, world)
+
+        name = self.schedule.scenario
+        return Scenario(name=name, needs=(), build=build, about=self.about, drawn=program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +151,17 @@ def read_finding(path: Path) -> Kept:
             invariants=tuple(map(str, data["invariants"])),
             about=str(data.get("about", "")),
             program=data.get("program"),
+            replays=_times(data.get("replays")),
         )
     except OSError as error:
         raise TokenError(f"there is no finding at {path}: {error.strerror}.") from None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise TokenError(f"{path} is no finding of Deadheat's: {error!r}.") from None
+
+
+def _times(value: Any) -> tuple[int, int] | None:
+    """Read how many of how many."""
+    if value is None:
+        return None
+    shown, of = map(int, value)
+    return shown, of

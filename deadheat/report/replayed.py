@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.events import Finding, Verdict
-from deadheat.history import Plane, StepKind
+from deadheat.history import History, Plane, StepKind
 from deadheat.report.findings import evidence_lines, proofs_of, why_lines
+from deadheat.report.mermaid import mermaid_lines
 from deadheat.report.plain import plain
 from deadheat.report.steps import says
 from deadheat.schedule.names import strand_key, strand_of
@@ -103,7 +104,10 @@ def _says(step: Step) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Replays:
-    """What came of the replays of one schedule. ``recorded`` are the invariants that it was kept for."""
+    """What came of the replays of one schedule. ``recorded`` are the invariants that it was kept for.
+
+    ``steps`` are those of the latest run.
+    """
 
     token: str
     scenario: str
@@ -117,10 +121,12 @@ class Replays:
     reason: str | None = None
     diverged: list[str] = field(default_factory=list)
     shown: list[Finding] = field(default_factory=list)  # by the last run that was violated
+    steps: History = field(default_factory=History)
 
     def add(self, ran: Ran, judgement: Judgement | None, verdict: Verdict) -> None:
         """Take in one run."""
         self.runs += 1
+        self.steps = ran.history
         self.verdict = max(self.verdict, verdict)
         if ran.diverged is not None:
             self.diverged.append(ran.diverged)
@@ -163,6 +169,13 @@ class Replays:
             "recorded": list(self.recorded),
             "history": str(self.history),
         }
+
+
+def diagram_lines(replays: Replays) -> list[str]:
+    """Give the latest run as a Mermaid diagram, what its evidence and proofs name marked."""
+    marked = {seq for finding in replays.shown for one in finding.violation.evidence for seq in one.steps}
+    marked |= {seq for proof in proofs_of(replays.shown) for seq in proof.steps}
+    return mermaid_lines(replays.steps, marked)
 
 
 def replay_lines(replays: Replays) -> Iterator[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Ended, deadheat
+from conftest import Ended, deadheat, environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +95,55 @@ def test_a_token_of_another_source_says_so(found: Ended, token: str, tmp_path: P
     again = deadheat("replay", "kept.json", "--target", "before", "--times", "1", folder=tmp_path)
     assert "note: the source of signup.two-at-once has changed since (00000000 then" in again.out
     assert again.code == 1, again.out + again.err
+
+
+def test_a_regression_test_fails_on_the_code_as_it_was_and_passes_on_the_reference(
+    found: Ended, token: str, tmp_path: Path
+) -> None:
+    written = deadheat("replay", token, "--pytest", str(tmp_path / "test_signup.py"), folder=found.folder)
+    assert written.code == 0, written.out + written.err
+    assert "setting up" not in written.out
+
+    def tested(target: str) -> tuple[int, str]:
+        """Run it as another checkout does: nothing of where it was found is there."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--deadheat-target", target],
+            cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = tested("before")
+    assert code == 1, said
+    (finding,) = [f for f in found.scenario(SCENARIO)["findings"] if f["token"] == token]
+    assert f"VIOLATED: {SCENARIO}: " in said
+    for invariant in finding["invariants"]:
+        assert f"{SCENARIO}: {invariant} is violated" in said
+    code, said = tested("reference")
+    assert code == 0, said
+    assert "1 passed" in said
+
+
+def test_a_regression_test_does_not_replace_a_file_nor_hide_from_pytest(token: str, tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text("mine")
+    for name, says in (("test_mine.py", "it exists already"), ("mine.py", "pytest collects test_")):
+        ended = deadheat("replay", token, "--pytest", name, folder=tmp_path)
+        assert ended.code == 2, ended.out
+        assert says in ended.err
+    assert (tmp_path / "test_mine.py").read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [tmp_path / "test_mine.py"]
+
+
+def test_the_run_as_a_mermaid_diagram_alone_on_standard_output(found: Ended, token: str) -> None:
+    again = deadheat("replay", token, "--target", "before", "--mermaid", folder=found.folder)
+    assert again.code == 1, again.out + again.err
+    lines = again.out.splitlines()
+    assert lines[:2] == ["```mermaid", "sequenceDiagram"]
+    assert lines[-1] == "```"
+    assert "    participant laneA as A sign-up" in lines
+    assert re.search(r"laneB->>Postgres: \d+-\d+ select profiles", again.out)
+    assert re.search(r"laneA->>Stripe: \d+-\d+ POST /v1/customers → cus_", again.out)
+    assert again.out.count("    rect ") == again.out.count("    end\n") > 0
+    assert f"VIOLATED: {SCENARIO}" in again.err
 
 
 @pytest.mark.parametrize(

@@ -202,3 +202,26 @@ def test_no_memory_gives_tokens_and_keeps_nothing() -> None:
     assert memory.keep(finding(None), scenario()).token is None
     memory.passed(SCHEDULE)
     assert list(memory.of("checkout.two-tabs")) == []
+
+
+def test_a_drawn_program_is_a_scenario_again(tmp_path: Path) -> None:
+    Findings(tmp_path, "reference", "1").keep(finding(), scenario(drawn=True))
+    (path,) = tmp_path.glob("*.json")
+    again = read_finding(path).drawn()
+    assert again is not None
+    assert (again.name, again.source) == ("checkout.two-tabs", scenario(drawn=True).source)
+    assert program_to_json(again(World("bb"))) == scenario(drawn=True).drawn
+
+
+@pytest.mark.parametrize(
+    ("replays", "needed"),
+    [(None, 1), ((20, 20), 1), ((19, 20), 3), ((10, 20), 10), ((1, 20), 20), ((0, 20), 20)],
+)
+def test_the_less_sure_a_finding_the_more_replays_it_needs(
+    replays: tuple[int, int] | None, needed: int, tmp_path: Path
+) -> None:
+    Findings(tmp_path, "reference", "1").keep(replace(finding(), replays=replays), scenario())
+    (path,) = tmp_path.glob("*.json")
+    kept = read_finding(path)
+    assert (kept.replays, kept.replays_needed()) == (replays, needed)
+    assert kept.drawn() is None
