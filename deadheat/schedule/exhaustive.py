@@ -10,12 +10,12 @@ follows the default policy from there; at each of its own choices every other he
 allows makes a new prefix. So each schedule is run exactly once, in any number of runs side by side.
 
 It has seen every schedule only if the same choices always bring the same steps to be chosen from. A
-run whose prefix could not be followed is counted (`lost`): what lies below it was not run.
+prefix that could not be followed in several runs is counted (`lost`): what lies below it was not run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
@@ -28,15 +28,20 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 PREEMPTIONS = 2
+TRIES_MAX = 3  # of a prefix that cannot be followed: on a busy machine a step may come too late
 JSON_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """The first choices of a run, as keys of steps, and how many of them were preemptions."""
+    """The first choices of a run, as keys of steps, and how many of them were preemptions.
+
+    ``tries`` counts the runs that could not follow it.
+    """
 
     steps: tuple[str, ...] = ()
     preemptions: int = 0
+    tries: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,9 +76,12 @@ class Frontier:
         self.waiting.extend(found)
 
     def lose(self, prefix: Prefix) -> None:
-        """Take in a run that could not follow its prefix."""
+        """Take in a run that could not follow its prefix: it is tried again, a few times."""
         self.under_way.remove(prefix)
-        self.lost += 1
+        if prefix.tries + 1 < TRIES_MAX:
+            self.waiting.append(replace(prefix, tries=prefix.tries + 1))
+        else:
+            self.lost += 1
 
     def give_back(self, prefix: Prefix) -> None:
         """Take back the prefix of a run that came to nothing."""

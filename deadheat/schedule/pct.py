@@ -6,13 +6,14 @@ moves; at d - 1 drawn of k choices the actor about to move falls below all other
 (one that d - 1 preemptions at the right moments bring about) shows with a probability of at least
 1 / (n * k^(d-1)) a run.
 
-Here d goes round 1, 2, 3, 4, run by run, and k is the mean number of choices of this
+Here d goes round 1, 2, 3, 4, run by run, with 1 left out of two rounds in three: a run of depth 1 is just
+an order of whole actors, and those are soon seen. And k is the mean number of choices of this
 strategy's earlier runs: lengths of serial runs are too short, since they wait and retry less. So a
 run's choices are the same for the same seed, number *and* runs before it.
 
 What has a priority is what can be in the air beside others: an actor, or each delivery by itself.
 
-Every second round of depths the moments are drawn among the choices in which the one on top is about
+Every second round the moments are drawn among the choices in which the one on top is about
 to write. A check-then-act bug wants its preemption just there, and these are a small part of all k.
 """
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 DEPTH_MAX = 4
+# The rounds, each gone through with moments among all choices and then among writes; over and over.
+ROUNDS = (range(1, DEPTH_MAX + 1), range(2, DEPTH_MAX + 1), range(2, DEPTH_MAX + 1))
+PLAN = [(depth, at_writes) for depths in ROUNDS for at_writes in (False, True) for depth in depths]
 CHOICES_GUESSED = 30
 
 
@@ -58,12 +62,11 @@ class PCT:
             self._choices_total += self._choices
             self._writes_total += self._writes
         self._random = random.Random(f"{self.name}/{self._seed}/{run}")
-        self._at_writes = self._begun // DEPTH_MAX % 2 == 1
+        depth, self._at_writes = PLAN[self._begun % len(PLAN)]
         total = self._writes_total if self._at_writes else self._choices_total
         mean = total / self._runs if self._runs else CHOICES_GUESSED
         self._choices = self._writes = 0
         self._priorities = {}
-        depth = 1 + self._begun % DEPTH_MAX
         self._begun += 1
         moments = range(1, max(round(mean), depth) + 1)
         # Drawn without order, so that the one who falls later may still be above the earlier one.

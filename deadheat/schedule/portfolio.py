@@ -32,8 +32,8 @@ STRATEGIES = ("serial", "random-walk", "pct", "yield", "overlap", "barrage")
 PORTFOLIO: tuple[tuple[str, float], ...] = (
     ("serial", 0.0),
     ("random-walk", 0.5),
-    ("pct", 0.1875),
-    ("yield", 0.1875),
+    ("pct", 0.25),
+    ("yield", 0.125),
     ("overlap", 0.0625),
     ("barrage", 0.0625),
 )

@@ -11,18 +11,16 @@ import pytest
 from toy_world import SIGN_UPS, Move, Shared, Toy, about, found, play, steps, two_customers
 
 from deadheat.schedule import PCT, RandomWalk
-from deadheat.schedule.pct import DEPTH_MAX
+from deadheat.schedule.pct import DEPTH_MAX, PLAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROUNDS = 2 * DEPTH_MAX  # every depth with moments among all choices, then every depth among writes
 
 
 def runs(pct: PCT, count: int, *, depth: int, at_writes: bool = False) -> Iterator[int]:
     """Give runs of one depth, to be played as they come; what is between is begun, and not played."""
     for begun in itertools.count():
-        if begun % ROUNDS == depth - 1 + DEPTH_MAX * at_writes:
+        if PLAN[begun % len(PLAN)] == (depth, at_writes):
             yield begun
             count -= 1
             if not count:
@@ -177,3 +175,9 @@ class TestUnits:
 def turns(order: str) -> int:
     """Count how often another actor went on."""
     return sum(one != other for one, other in pairwise(order))
+
+
+def test_every_depth_comes_both_ways_and_whole_actors_seldom() -> None:
+    kinds = [(depth, at_writes) for depth in range(1, DEPTH_MAX + 1) for at_writes in (False, True)]
+    assert sorted(PLAN[: len(kinds)]) == sorted(set(PLAN)) == kinds
+    assert sum(depth == 1 for depth, _ in PLAN) * 10 == len(PLAN)
