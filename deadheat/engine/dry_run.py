@@ -48,7 +48,7 @@ def _started(settings: Settings) -> Iterator[str]:
     if target.migrate is not None:
         yield f"migrate, once, in {target.folder}: {target.migrate}"
     many = 1 if target.base_url else settings.workers
-    yield f"start, {many} times side by side, in {target.folder}: {target.start}"
+    yield f"start{f', {many} side by side' if many > 1 else ''}, in {target.folder}: {target.start}"
     for name, value in target.env.items():
         yield f"  {name}={value}"
     yield f"ready when GET {target.ready} answers below 500"
