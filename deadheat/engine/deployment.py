@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.caller import exchange, http_client
 from deadheat.engine.conduct.blocking import Blocking
 from deadheat.engine.conduct.sequels import Sequels
-from deadheat.engine.levels import WHOLE, Reach
+from deadheat.engine.levels import WHOLE, Reach, reach_of
 from deadheat.engine.postgres import open_postgres
 from deadheat.engine.postgres.parking import Parking
 from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
@@ -81,10 +81,12 @@ class Grounds:
                 postgres = await stack.enter_async_context(
                     open_postgres(settings.postgres, allow_hosts=settings.allow_hosts, notice=notice)
                 )
-            progress("stripe-mock")
-            mock = await stack.enter_async_context(
-                StripeMock.open(settings.stripe_mock, notice=notice, allow_hosts=settings.allow_hosts)
-            )
+            mock = None
+            if reach_of(settings).stripe:
+                progress("stripe-mock")
+                mock = await stack.enter_async_context(
+                    StripeMock.open(settings.stripe_mock, notice=notice, allow_hosts=settings.allow_hosts)
+                )
             yield cls(
                 settings=settings, postgres=postgres, mock=mock, logs=logs, run_id=run_id, notice=notice
             )

@@ -47,7 +47,7 @@ def closing_lines(finished: SuiteFinished, started: SuiteStarted | None) -> list
         if exploration.skipped:
             lacks = plain(", ".join(exploration.skipped))
             lines.append(f"  skipped: {plain(exploration.scenario)} (the target does not offer {lacks})")
-    if started is not None:
+    if started is not None and started.reach.stripe:
         lines.append(f"  {stripe_mock_line(finished.stripe_mock or started.stripe_mock)}")
     return lines
 

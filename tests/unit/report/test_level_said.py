@@ -19,6 +19,7 @@ def test_the_console_ends_with_it() -> None:
     assert "  level 1 of 3: answers and the database" in lines
     assert [line for line in lines if line.startswith("  not ours: Stripe: ")]
     assert [line for line in lines if line.startswith("  not ours: statements: ")]
+    assert not [line for line in lines if "stripe-mock" in line]  # it has seen no call
     whole = closing_lines(finished([clean()]), started([clean()]))
     assert "  level 3 of 3: answers, the database, Stripe and statements" in whole
     assert not [line for line in whole if "not ours" in line]
