@@ -251,8 +251,8 @@ def test_of_what_breaks_in_turns_only_what_the_kept_run_broke_shares_its_schedul
 ) -> None:
     made: list[str] = []
 
-    def judged(settled: Settled, settings: Any) -> Judgement:
-        judgement = judge(settled, settings)
+    def judged(settled: Settled, *settings: Any) -> Judgement:
+        judgement = judge(settled, *settings)
         also = tuple(replace(violation, invariant="zz-too") for violation in judgement.violations)
         return replace(judgement, violations=(*judgement.violations, *also))
 

@@ -46,7 +46,7 @@ class Lines:
 
 def findings(extra: list[int]) -> tuple[dict[str, Finding], dict[int, int]]:
     """Give what is found when Ada signs up twice and so many others once: run by run, serially."""
-    others = iter([0, *extra])  # the program is built once before, to see what it takes
+    others = iter([0, 0, *extra])  # the program is built before, to see what it takes and may have
 
     def build(world: World) -> Program:
         ada = world.user()
