@@ -145,5 +145,6 @@ class Replay:
 
     def _diverge(self, how: str) -> None:
         if self.diverged is None:
-            held = ", ".join(f"{step.name} ({step.name.key})" for step in self._held) or "nothing"
+            steps = [step for step in self._held if not step.fault]
+            held = ", ".join(f"{step.name} ({step.name.key})" for step in steps) or "nothing"
             self.diverged = f"step {len(self._released) + 1} {how}; held: {held}"
