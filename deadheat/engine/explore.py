@@ -27,6 +27,7 @@ from deadheat.schedule import (
     STRATEGIES,
     Barrage,
     Exhaustive,
+    Faulty,
     Replay,
     Schedule,
     make_strategy,
@@ -276,10 +277,12 @@ class Explorer:
     ) -> None:
         strategy = make_strategy(name, self.seed)
         if not isinstance(strategy, Barrage):
-            strategy = with_faults(strategy, self.seed, faults)
+            strategy = with_faults(strategy, self.seed, faults, faultable=seen.faultable)
         while _goes_on(seen, left, until):
             schedule = self._schedule(seen, strategy)
             ran, judgement = await self._counted(deployment, seen, strategy, schedule)
+            if isinstance(strategy, Faulty):
+                strategy.ended()
             if judgement is None and await self._retired(deployment):
                 return
             if name in EXACT and judgement is not None and not judgement.violations and ran.trace:

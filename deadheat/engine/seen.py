@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.events import Coverage, Exhausted, Exploration, Finding, RunFinished, Verdict
 from deadheat.history import Plane
 from deadheat.invariants import Tally
-from deadheat.schedule import conflicts_of, pairs_in_both_orders
+from deadheat.schedule import Faultable, conflicts_of, pairs_in_both_orders
 
 if TYPE_CHECKING:
     from deadheat.engine.run import Ran
@@ -68,6 +68,7 @@ class Seen:
     repeated: int = 0
     differing: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)  # those of schedules, by kind
+    faultable: Faultable = field(default_factory=Faultable)
     frontier: Frontier | None = None
     conflicts: set[tuple[str, str]] = field(default_factory=set)
 

@@ -3,7 +3,7 @@
 from deadheat.schedule.barrage import CALL_MS, Barrage, Latency
 from deadheat.schedule.delay_bounded import DelayBounded
 from deadheat.schedule.exhaustive import PREEMPTIONS, Exhaustive, Frontier
-from deadheat.schedule.faulty import FAULTABLE, Faulty, with_faults
+from deadheat.schedule.faulty import FAULTABLE, Faultable, Faulty, with_faults
 from deadheat.schedule.names import StepName, strand_key
 from deadheat.schedule.overlap import Overlap
 from deadheat.schedule.pct import PCT
@@ -39,6 +39,7 @@ __all__ = [
     "Barrage",
     "DelayBounded",
     "Exhaustive",
+    "Faultable",
     "Faulty",
     "Frontier",
     "Held",

@@ -8,7 +8,11 @@ Which: first a kind ("lost", "cut before") out of all that earlier runs had, eac
 or a run of a hundred statements would hardly ever have anything but cuts; then a moment, uniform among
 the choices that had that kind, whose mean number is taken from earlier runs (as `pct` takes its k). So
 with K kinds, the fault of one kind at one of its n moments comes in 1 / (K * n) of the runs that get
-there. The first run knows no kinds: any fault of any choice.
+there. As long as no run has ended there is no fault: the first one measures.
+
+Once a run's faults are spent none is shown any more. What could have gone wrong is counted all the same,
+by the labels of the steps: else a run with an early fault would look short, and faults would come ever
+earlier.
 
 How many a run has goes round 1, 2, … up to ``faults``. Same seed, same number and the same runs before
 it: the same choices.
@@ -18,17 +22,28 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from deadheat.schedule.pct import CHOICES_GUESSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deadheat.schedule.strategy import Held, Strategy
 
-ANY = ""  # the kind of a fault that may be any
 FAULTABLE = ("serial", "random-walk", "pct", "yield", "delay-bounded")
+
+
+@dataclass(slots=True)
+class Faultable:
+    """What could have gone wrong in the runs of a program so far; several strategies may share it."""
+
+    runs: int = 0
+    choices: Counter[str] = field(default_factory=Counter)  # that had a fault of a kind, in all runs
+    kinds: dict[str, frozenset[str]] = field(default_factory=dict)  # of faults, by the label of a step
+
+    def mean(self, kind: str) -> int:
+        """Give how many choices of a run have a fault of that kind, one at least."""
+        return max(round(self.choices[kind] / self.runs), 1)
 
 
 class Faulty:
@@ -36,49 +51,60 @@ class Faulty:
 
     controlled = True
 
-    def __init__(self, inner: Strategy, seed: int, faults: int) -> None:
+    def __init__(
+        self, inner: Strategy, seed: int, faults: int, *, faultable: Faultable | None = None
+    ) -> None:
         self.name = inner.name
         self.yields = inner.yields
         self.faults = faults
         self._inner = inner
         self._seed = seed
-        self._random = random.Random(seed)
         self._begun = 0
-        self._runs = 0
-        self._had: Counter[str] = Counter()  # choices of earlier runs that had a kind
-        self._now: Counter[str] = Counter()  # those of this run, and in all of them: ANY
+        self._seen = faultable or Faultable()
+        self._now: Counter[str] = Counter()
         self._drawn: set[tuple[str, int]] = set()
 
     def begin(self, run: int) -> None:
         """Start a run: draw its faults, each as a kind and the how-manieth choice that has it."""
-        if self._now:
-            self._runs += 1
-            self._had.update(self._now)
+        self.ended()
         self._inner.begin(run)
-        self._random = random.Random(f"faults/{self.name}/{self._seed}/{run}")
-        self._now = Counter()
-        kinds = sorted(self._had.keys() - {ANY}) or [ANY]
         self._drawn = set()
-        for _ in range(1 + self._begun % self.faults):
-            kind = self._random.choice(kinds)
-            mean = self._had[kind] / self._runs if self._runs else CHOICES_GUESSED
-            self._drawn.add((kind, self._random.randint(1, max(round(mean), 1))))
+        if not self._seen.runs:
+            return
+        draws = random.Random(f"faults/{self.name}/{self._seed}/{run}")
+        for _ in range(1 + self._begun % self.faults if self._seen.choices else 0):
+            kind = draws.choice(sorted(self._seen.choices))
+            self._drawn.add((kind, draws.randint(1, self._seen.mean(kind))))
         self._begun += 1
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Give what the strategy within chooses of the steps, or a fault of it at its moment."""
         steps = [index for index, step in enumerate(held) if not step.fault]
         (chosen,) = (steps[index] for index in self._inner.choose([held[index] for index in steps]))
-        faults = {step.fault: index for index, step in enumerate(held) if step.is_fault_of(held[chosen])}
-        if not faults:
+        label = held[chosen].name.label
+        if len(steps) == len(held):  # spent
+            self._now.update(self._seen.kinds.get(label, ()))
             return (chosen,)
-        self._now.update((ANY, *faults))
-        due = [kind for kind in faults if (kind, self._now[kind]) in self._drawn]
-        if (ANY, self._now[ANY]) in self._drawn:
-            due.append(self._random.choice(sorted(faults)))
-        return (faults[due[0]],) if due else (chosen,)
+        faults = {step.fault: index for index, step in enumerate(held) if step.is_fault_of(held[chosen])}
+        self._count(label, frozenset(faults))
+        return (next((faults[kind] for kind in faults if (kind, self._now[kind]) in self._drawn), chosen),)
+
+    def ended(self) -> None:
+        """Take in what the run had; asked for once more, or before any run, it does nothing."""
+        if self._now:
+            self._seen.runs += 1
+            self._seen.choices.update(self._now)
+            self._now = Counter()
+
+    def _count(self, label: str, kinds: frozenset[str]) -> None:
+        self._now.update(kinds)
+        self._seen.kinds[label] = self._seen.kinds.get(label, frozenset()) | kinds
 
 
-def with_faults(strategy: Strategy, seed: int, faults: int) -> Strategy:
+def with_faults(
+    strategy: Strategy, seed: int, faults: int, *, faultable: Faultable | None = None
+) -> Strategy:
     """Let up to so many faults strike in a strategy's runs, where it lets one step go at a time."""
-    return Faulty(strategy, seed, faults) if faults and strategy.name in FAULTABLE else strategy
+    if not faults or strategy.name not in FAULTABLE:
+        return strategy
+    return Faulty(strategy, seed, faults, faultable=faultable)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deadheat.engine.conduct.strands import Strand
 
 PATIENCE_MS = 5_000.0
+COLD_MS = 500.0  # what a process does for the first time takes longer
 POLLS_MS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FOREIGN_SECONDS_MAX = 1.0  # how long a session that is not the target's may block it
 STUCK_SECONDS_MAX = 35.0  # longer than an HTTP call waits for its answer
@@ -36,6 +37,7 @@ class Pace:
     sql: SqlPlane | None = None
     in_air: Strand | None = None
     patient: bool = False  # who is silent is waited for: nobody else may begin meanwhile
+    cold: bool = False  # the target has just been started again
     recheck: bool = False  # something has come back since blocked flights were last asked about
     foreign_since: dict[int, float] = field(default_factory=dict)
 
@@ -83,7 +85,7 @@ class Pace:
         if strand.blocked:
             return now + POLLS_MS[-1] / 1000 if to_rest else None
         if strand.is_open and not strand.silent:
-            until = strand.moved_at + (PATIENCE_MS if self.patient else QUIET_MS) / 1000
+            until = strand.moved_at + self._quiet_ms() / 1000
             if until > now or to_rest:
                 return max(until, now + 0.001)
             strand.silent = True
@@ -94,6 +96,11 @@ class Pace:
             if not strand.is_open and self.conductor.learns:
                 self.conductor.sequels.ended(strand.operation, strand.done)
         return None
+
+    def _quiet_ms(self) -> float:
+        if self.patient:
+            return PATIENCE_MS
+        return COLD_MS if self.cold else QUIET_MS
 
     async def look(self) -> None:
         """Ask Postgres about every flight that has not come back."""

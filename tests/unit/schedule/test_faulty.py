@@ -10,6 +10,7 @@ from toy_world import SCHEDULE, Move, Shared, Toy, about, found, outcome, outcom
 
 from deadheat.schedule import (
     FAULTABLE,
+    Faultable,
     Faulty,
     RandomWalk,
     Replay,
@@ -23,9 +24,9 @@ from deadheat.schedule import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from deadheat.schedule import Schedule, Shrunk, Strategy
+    from deadheat.schedule import Released, Schedule, Shrunk, Strategy
 
 CUTS = ("cut before", "cut after")
 
@@ -49,50 +50,82 @@ def lost(shared: Shared) -> bool:
     return any(" fault lost " in name for name in shared.get("faults", ()))
 
 
-def cut_at_the_seventh(shared: Shared) -> bool:
-    return any("fault cut after flight select #7" in name for name in shared.get("faults", ()))
+def cut_at(nth: int) -> Callable[[Shared], bool]:
+    return lambda shared: any(
+        name.endswith(f"fault cut after flight select #{nth}") for name in shared.get("faults", ())
+    )
 
 
 ONE = Toy(actors={"A": (pays,)}, violated=lost)
-SEVENTH = Toy(actors={"A": (pays,)}, violated=cut_at_the_seventh)
+SEVENTH = Toy(actors={"A": (pays,)}, violated=cut_at(7))
+LAST = Toy(actors={"A": (pays,)}, violated=cut_at(20))
 SOUND = Toy(actors={"A": (works,), "B": (works,)}, violated=lost)
 TWO = Toy(actors={"A": (pays,), "B": (pays,)}, violated=lost)
 
 
-def faulty(inner: Strategy | None = None, *, seed: int = 1, faults: int = 1) -> Faulty:
-    return Faulty(inner or Serial(), seed, faults)
+def faulty(
+    inner: Strategy | None = None, *, seed: int = 1, faults: int = 1, faultable: Faultable | None = None
+) -> Faulty:
+    return Faulty(inner or Serial(), seed, faults, faultable=faultable)
 
 
 def test_each_kind_is_as_likely_however_many_steps_have_it() -> None:
     # Of K = 3 kinds one is drawn, and "lost" has its one moment in every run: 1/3 of the runs, although
-    # 40 of the 41 faults that there are in a run are cuts. The first run is another thing: it knows none.
-    count = found(ONE, faulty(), range(1, 902)) - 1
+    # 40 of the 41 faults that there are in a run are cuts. The first run measures, and has none.
     low, high = about(1 / 3, 900)
-    assert low <= count <= high
+    assert low <= found(ONE, faulty(), range(1, 902)) <= high
 
 
 def test_within_a_kind_each_moment_is_as_likely() -> None:
     # "cut after" is drawn in 1/3 of the runs, and the seventh of its 20 moments in 1/20 of those: 1/60.
+    # Most runs have their fault before the last moments; that these are drawn no less is half of the test.
     low, high = about(1 / 60, 3000)
-    assert low <= found(SEVENTH, faulty(), range(1, 3001)) <= high
+    assert low <= found(SEVENTH, faulty(), range(1, 3002)) <= high
+    assert low <= found(LAST, faulty(), range(1, 3002)) <= high
+
+
+def test_the_first_run_measures_and_a_strategy_that_shares_its_count_need_not() -> None:
+    faultable = Faultable()
+    first = faulty(faultable=faultable)
+    assert faults_in(play(TWO, first, 1).trace) == 0
+    first.ended()
+    first.ended()
+    assert faultable.runs == 1
+    assert faultable.choices == {"cut before": 40, "cut after": 40, "lost": 2}
+    second = faulty(RandomWalk(2), faultable=faultable)
+    assert faults_in(play(TWO, second, 2).trace) == 1
+
+
+@pytest.mark.parametrize("faults", [1, 2])
+def test_after_its_faults_a_run_is_counted_to_its_end(faults: int) -> None:
+    strategy = faulty(RandomWalk(4), faults=faults, faultable=(faultable := Faultable()))
+    for run in range(1, 60):
+        play(TWO, strategy, run)
+    assert {kind: faultable.mean(kind) for kind in faultable.choices} == {
+        "cut before": 40,
+        "cut after": 40,
+        "lost": 2,
+    }
 
 
 def test_a_run_has_no_more_faults_than_it_may() -> None:
     strategy = faulty(RandomWalk(2), faults=2)
     counts = Counter(faults_in(play(TWO, strategy, run).trace) for run in range(1, 201))
-    assert set(counts) == {1, 2}  # every second run draws one; of two both may be for one moment
+    # The first measures; every second one of the others draws one; of two both may be for one moment.
+    assert set(counts) == {0, 1, 2}
+    assert counts[0] == 1
     assert counts[1] > 80
     assert counts[2] > 40
 
 
 @pytest.mark.parametrize("name", FAULTABLE)
 def test_same_seed_same_choices(name: str) -> None:
-    first, again, other = (
-        [play(TWO, with_faults(make_strategy(name, 5), seed, 1), run).trace for run in (1, 2, 3)]  # type: ignore[arg-type]
-        for seed in (5, 5, 6)
-    )
-    assert first == again
-    assert first != other
+    def traces(seed: int) -> list[tuple[Released, ...]]:
+        strategy = with_faults(make_strategy(name, 5), seed, 1)  # type: ignore[arg-type]
+        return [play(TWO, strategy, run).trace for run in (1, 2, 3)]
+
+    assert traces(5) == traces(5)
+    assert traces(5) != traces(6)
 
 
 @pytest.mark.parametrize("name", FAULTABLE)
@@ -113,7 +146,10 @@ def test_who_lets_two_go_or_goes_through_all_has_no_faults(name: str) -> None:
 
 
 def test_no_fault_goes_by_default() -> None:
-    trace = play(TWO, Serial()).trace
+    class Shown(Serial):
+        faults = 1
+
+    trace = play(TWO, Shown()).trace
     assert faults_in(trace) == 0
     for choice in trace:
         assert any(step.fault for step in choice.held)
@@ -160,7 +196,7 @@ def test_the_fault_is_what_is_left_of_a_schedule_that_needs_nothing_else() -> No
 
 def test_a_fault_that_is_not_needed_is_dropped() -> None:
     def twice(shared: Shared) -> bool:
-        return lost(shared) and cut_at_the_seventh(shared)
+        return lost(shared) and cut_at(7)(shared)
 
     toy = Toy(actors={"A": (pays,)}, violated=lost)
     both = Toy(actors={"A": (pays,)}, violated=twice)

@@ -83,7 +83,8 @@ class _Running:
 class World:
     """One run of a toy: `held`, `release`, until nothing is held."""
 
-    def __init__(self, toy: Toy, dropped: tuple[str, ...] = ()) -> None:
+    def __init__(self, toy: Toy, dropped: tuple[str, ...] = (), *, faults: int = 0) -> None:
+        self.faults_left = faults
         self.shared: Shared = {}
         self.took_part: list[tuple[str, str]] = []
         self._locks: dict[str, _Running] = {}
@@ -102,6 +103,8 @@ class World:
 
     def held(self) -> tuple[Held, ...]:
         steps = self._steps()
+        if not self.faults_left:
+            return steps
         moves = {one.strand: one.at for one in self._running}
         return steps + tuple(
             Held(name=fault_name(step.name, kind), actor=step.actor, kind="fault", fault=kind)
@@ -127,6 +130,7 @@ class World:
         by_strand = {one.strand: one for one in self._running}
         if faults := [str(held[index].name) for index in chosen if held[index].fault]:
             self.shared.setdefault("faults", []).extend(faults)
+            self.faults_left -= len(faults)
         going = [by_strand[held[index].name.strand] for index in chosen]
         self._go([one for one in going if self._locked(one)])
 
@@ -179,7 +183,7 @@ class World:
 
 def play(toy: Toy, strategy: Strategy, run: int = 1, *, dropped: tuple[str, ...] = ()) -> Played:
     """Play one run; a replay that waits is told at once that nothing will come."""
-    world = World(toy, dropped)
+    world = World(toy, dropped, faults=strategy.faults)
     strategy.begin(run)
     trace: list[Released] = []
     while held := world.held():
