@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 import deadheat
+from deadheat.cli.compare import compare
 from deadheat.cli.doctor import doctor
 from deadheat.cli.explore import explore
 from deadheat.cli.init import init
@@ -27,5 +28,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (doctor, explore, init, replay, report, run, serve, soak, stripe):
+for command in (compare, doctor, explore, init, replay, report, run, serve, soak, stripe):
     main.add_command(command)
