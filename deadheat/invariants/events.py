@@ -153,7 +153,7 @@ def bad_webhook_refused(case: Case) -> Iterator[Evidence]:
         faults += ["changed the tables"] if delivered.seq in changed else []
         if faults:
             yield Evidence(
-                says=f"A {delivered.forged} delivery of {delivered.event_id} ({delivered.event_type}) "
+                says=f"A delivery ({delivered.forged}) of {delivered.event_id} ({delivered.event_type}) "
                 f"{listed(faults)} in step {delivered.seq}; it must be refused and change nothing.",
                 objects=(delivered.event_id,),
                 steps=(delivered.seq,),
