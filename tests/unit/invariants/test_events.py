@@ -205,7 +205,7 @@ def test_a_forgery_that_was_acknowledged(world: BillingWorld, forged: str) -> No
     delivered = world.deliver("evt_1", 204, forged=forged)
     (proof,) = world.evidence("bad-webhook-refused")
     assert proof.steps == (delivered.seq,)
-    assert f"A {forged} delivery" in proof.says
+    assert f"A delivery ({forged}) of evt_1" in proof.says
     assert "was answered 204" in proof.says
 
 
