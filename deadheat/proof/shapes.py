@@ -196,16 +196,28 @@ def after_a_fault(
     mine = [step for step in answers if step.actor == fault.actor] or answers
     answer = next((step for step in mine if step.seq in named), mine[0] if mine else None)
     said = (
-        f"The operation went on, and was answered {answer.data.get('status')} (step {answer.seq})."
+        f"The operation went on, and was answered {_status(answer)} (step {answer.seq})."
         if answer is not None
         else "The operation was not answered any more."
     )
     return Shape(
         name="after-a-fault",
-        sentences=(f"Stripe failed {fault.actor}'s call: {fault.label} (step {fault.seq}).", said),
+        sentences=(_struck(fault), said),
         steps=(fault.seq, *([answer.seq] if answer is not None else [])),
         repairs=(_FINISH, _KEY),
     )
+
+
+def _struck(fault: Step) -> str:
+    """Say what was made to fail: a call by a scenario's rule, or any step by a fault in its place."""
+    if "fault" in fault.data:
+        return f"A fault struck {fault.actor}: {fault.label} (step {fault.seq})."
+    return f"Stripe failed {fault.actor}'s call: {fault.label} (step {fault.seq})."
+
+
+def _status(answer: Step) -> str:
+    status = answer.data.get("status")
+    return "nothing" if status is None else str(status)
 
 
 def in_order(history: History, named: frozenset[int]) -> Shape:
