@@ -180,7 +180,7 @@ class Caller:
             part.keep(answer.cookies())
         seq = self._answered(doing, label, answer)
         if conductor is not None and strand is not None:
-            conductor.answered(strand)
+            conductor.answered(strand, hung_up=call.cancelled())
         session = bool(answer and operation.session and look_up(operation.session, answer))
         return Heard(answer, seq, session)
 

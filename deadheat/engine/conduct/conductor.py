@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.conduct.attribution import EARLIER, NONE, Attributed, Attribution, span_of
 from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
-from deadheat.engine.conduct.sequels import ANSWER, QUIET_MS
+from deadheat.engine.conduct.sequels import ANSWER, HUNG_UP, QUIET_MS
 from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
 from deadheat.errors import Trouble
 from deadheat.schedule import Exhaustive, Released, Replay, Serial
@@ -94,10 +94,13 @@ class Conductor:
         strand.is_open = True
         self.moved(strand, label, learn=False)  # what we do next is no work of the target's
 
-    def answered(self, strand: Strand, *, to_be_continued: bool = True) -> None:
-        """Hear that a strand's request is answered; its actor is in our hands until it holds again."""
+    def answered(self, strand: Strand, *, to_be_continued: bool = True, hung_up: bool = False) -> None:
+        """Hear that a strand's request is answered; its actor is in our hands until it holds again.
+
+        ``hung_up``: nobody waits for the answer any more, and the target may be in the midst of its work.
+        """
         strand.is_open = False
-        self.moved(strand, ANSWER)
+        self.moved(strand, HUNG_UP if hung_up else ANSWER)
         self._await_tail(strand)
         if to_be_continued and self.controls:
             self.between.add(strand.actor)

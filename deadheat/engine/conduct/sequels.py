@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 ANSWER = "answer"  # the label of an operation's answer
+HUNG_UP = "hung up"  # in its place where the caller did not wait for it
 QUIET_MS = 50.0
 SURE_MS = 1_000.0  # what came nearly always is waited for: it is over as soon as it is there
 UNKNOWN_MS = 150.0  # what is done for the first time takes longer
