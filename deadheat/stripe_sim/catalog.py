@@ -22,6 +22,7 @@ from deadheat.stripe_sim.params import (
     record,
     text,
 )
+from deadheat.stripe_sim.present import listed as listed_object
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -102,6 +103,7 @@ CREATE_PRICE = {
     "recurring": _recurring,
     "unit_amount": integer(0),
 }
+LIST_FEATURES = listing()
 LIST_PRODUCTS = listing(active=boolean, **accepted("ids", "shippable", "url"))
 LIST_PRICES = listing(
     active=boolean,
@@ -251,6 +253,12 @@ def _take_lookup_key(ledger: Ledger, args: Json) -> None:
 def retrieve_product(ledger: Ledger, call: Call) -> Json:
     """GET /v1/products/:id."""
     return ledger.need("product", call.path_id)
+
+
+def list_features(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/products/:id/features: entitlements are not modelled, so there are none."""
+    product = ledger.need("product", call.path_id)
+    return listed_object([], f"/v1/products/{product['id']}/features")
 
 
 def retrieve_price(ledger: Ledger, call: Call) -> Json:

@@ -12,6 +12,7 @@ _TAILS = 62**6
 _STRIDE = 35_107_171_717  # shares no factor with 62
 
 _PREFIXES = {
+    "account": ("acct_1", 16),
     "customer": ("cus_", 14),
     "subscription": ("sub_1", 23),
     "subscription_item": ("si_", 14),

@@ -119,6 +119,7 @@ class Ledger:
         self.pending_webhooks: Callable[[Emitted], int] = lambda event: 0
         self.clock = Clock(now)
         self.ids = Ids(seed)
+        self.account_id = Ids(seed).new("account")
         self.packing = Packing()
         self.shelves = {kind: Shelf(self.packing) for kind in KINDS}
         self.events: list[Emitted] = []

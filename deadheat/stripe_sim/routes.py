@@ -20,6 +20,7 @@ from deadheat.stripe_sim import (
     event_log,
     invoices,
     items,
+    own_account,
     payments,
     search,
     sessions,
@@ -81,6 +82,8 @@ def _events(ledger: Ledger, call: Call) -> Json:
 
 
 ROUTES: tuple[Route, ...] = (
+    _route("GET /v1/account", own_account.retrieve, "account"),
+    _route("GET /v1/accounts/:id", own_account.retrieve, "account"),
     _route("POST /v1/customers", customers.create, "customer", customers.CREATE),
     _route("GET /v1/customers", customers.listing_of, "list of customer", customers.LIST),
     _route("GET /v1/customers/search", search.customers, "list of customer", search.SEARCH, ("query",)),
@@ -118,6 +121,12 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/prices/:id", catalog.update_price, "price", catalog.UPDATE_PRICE),
     _route("GET /v1/products", catalog.list_products, "list of product", catalog.LIST_PRODUCTS),
     _route("GET /v1/products/:id", catalog.retrieve_product, "product"),
+    _route(
+        "GET /v1/products/:id/features",
+        catalog.list_features,
+        "list of product_feature",
+        catalog.LIST_FEATURES,
+    ),
     _route("GET /v1/prices", catalog.list_prices, "list of price", catalog.LIST_PRICES),
     _route("GET /v1/prices/:id", catalog.retrieve_price, "price"),
     _route("POST /v1/checkout/sessions", sessions.create, "checkout.session", sessions.CREATE, ("mode",)),
