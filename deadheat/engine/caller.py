@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deadheat.settings import OperationSettings, Request
 
 ANSWER_SECONDS_MAX = 30.0
+ANSWER_BYTES_MAX = 16 << 20
 # Shorter than the five seconds after which uvicorn and gunicorn close an idle connection: reusing
 # one at that moment would look like a target that hung up.
 IDLE_SECONDS_MAX = 2.0
@@ -48,16 +49,40 @@ def http_client(base_url: str) -> httpx.AsyncClient:
     return client
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No answer came to a call; ``why`` is a clause for people."""
+
+    why: str
+
+
 async def exchange(
-    client: httpx.AsyncClient, method: str, path: str, *, headers: dict[str, str], **more: Any
-) -> HttpAnswer | None:
-    """Make one call; None when no answer came. ``more`` are httpx's, a body or a time-out."""
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    headers: dict[str, str],
+    seconds: float | None = None,
+    **body: Any,
+) -> HttpAnswer | Unanswered:
+    """Make one call, which has ``seconds`` in all for an answer of `ANSWER_BYTES_MAX` at the most."""
+    seconds = ANSWER_SECONDS_MAX if seconds is None else seconds
+    content = bytearray()
     try:
-        response = await client.request(method, path, headers=headers, **more)
-    except httpx.HTTPError:
-        return None
+        async with (
+            asyncio.timeout(seconds),
+            client.stream(method, path, headers=headers, timeout=seconds, **body) as response,
+        ):
+            async for piece in response.aiter_bytes():
+                content += piece
+                if len(content) > ANSWER_BYTES_MAX:
+                    return Unanswered(f"its body is longer than {ANSWER_BYTES_MAX >> 20} MB")
+    except (httpx.TimeoutException, TimeoutError):
+        return Unanswered(f"none within {seconds:g} s")
+    except httpx.HTTPError as error:
+        return Unanswered(str(error).rstrip(".") or type(error).__name__)
     pairs = tuple((name.lower(), value) for name, value in response.headers.multi_items())
-    return HttpAnswer(response.status_code, pairs, response.content)
+    return HttpAnswer(response.status_code, pairs, bytes(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,7 @@ class Heard:
     answer: HttpAnswer | None
     seq: int
     session: bool
+    why: str = ""  # there is no answer
 
     def succeeds(self, call: Request) -> bool:
         """Say whether the call is a success."""
@@ -132,6 +158,7 @@ class Caller:
             customer=look_up(operation.customer, last) if operation.customer and last else None,
             session=gave_session,
             in_race=in_race,
+            why=heard.why,
         )
 
     async def _call(self, doing: Doing, call: Request) -> Heard:
@@ -175,17 +202,19 @@ class Caller:
         call = asyncio.ensure_future(exchange(self.client, sent.method, sent.path, headers=headers, **body))
         if strand is not None:
             strand.call = call
-        answer = await _answer(call)
+        came = await _answer(call)
+        answer = came if isinstance(came, HttpAnswer) else None
         if answer is not None:
             part.keep(answer.cookies())
-        seq = self._answered(doing, label, answer)
+        seq = self._answered(doing, label, came)
         if conductor is not None and strand is not None:
             conductor.answered(strand, hung_up=call.cancelled())
         session = bool(answer and operation.session and look_up(operation.session, answer))
-        return Heard(answer, seq, session)
+        return Heard(answer, seq, session, came.why if isinstance(came, Unanswered) else "")
 
-    def _answered(self, doing: Doing, label: str, answer: HttpAnswer | None) -> int:
+    def _answered(self, doing: Doing, label: str, came: HttpAnswer | Unanswered) -> int:
         place = doing.operation.customer
+        answer = came if isinstance(came, HttpAnswer) else None
         step = self.recorder.record(
             actor=doing.actor,
             plane=Plane.HTTP,
@@ -196,18 +225,19 @@ class Caller:
                 "status": answer.status if answer else None,
                 "customer": look_up(place, answer) if place and answer else None,
                 "body": answer.body[:2000].decode("utf-8", "replace") if answer else "",
+                **({"why": came.why} if isinstance(came, Unanswered) else {}),
             },
         )
         return step.seq
 
 
-async def _answer(call: asyncio.Future[HttpAnswer | None]) -> HttpAnswer | None:
-    """Wait for the answer; None where the caller hung up before it came."""
+async def _answer(call: asyncio.Future[HttpAnswer | Unanswered]) -> HttpAnswer | Unanswered:
+    """Wait for the answer, which does not come where the caller hangs up before."""
     try:
         await asyncio.wait([call])
     finally:
         call.cancel()  # no call outlives us
-    return None if call.cancelled() else call.result()
+    return Unanswered("the caller hung up") if call.cancelled() else call.result()
 
 
 def _capture(doing: Doing, call: Request, answer: HttpAnswer) -> None:

@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from deadheat.engine.caller import exchange
+from deadheat.adapter import HttpAnswer
+from deadheat.engine.caller import Unanswered, exchange
 from deadheat.engine.postbag import event_of
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Delivered
@@ -146,9 +147,10 @@ class Courier:
         headers = dict(attempt.headers)
         if conductor is not None and strand is not None:
             headers["traceparent"] = conductor.traceparent(strand)
-        answer = await exchange(
+        came = await exchange(
             self.client, "POST", attempt.url or self.path, headers=headers, content=attempt.body
         )
+        answer = came if isinstance(came, HttpAnswer) else None
         answered = answer.status if answer else None
         status = None if lost else answered
         if forged is None:
@@ -163,6 +165,7 @@ class Courier:
                 "status": answered,
                 "lost": lost,
                 "body": answer.body[:500].decode("utf-8", "replace") if answer else "",
+                **({"why": came.why} if isinstance(came, Unanswered) else {}),
             },
         )
         made = Delivered(

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from deadheat.engine.caller import exchange, http_client
+from deadheat.engine.caller import Unanswered, exchange, http_client
 from deadheat.engine.conduct.blocking import Blocking
 from deadheat.engine.conduct.sequels import Sequels
 from deadheat.engine.levels import WHOLE, Reach, reach_of
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 
 FIT_SECONDS_MAX = 5.0
+ENDING_SECONDS = 0.5  # between a target's last connection and the end of its process
 WEBHOOK_SECRET = "stripe.webhook-secret"
 PAST_MAX = 64  # ids and addresses of people of the latest runs
 
@@ -149,14 +150,27 @@ class Deployment:
             last = f"; the last line of its log: {lines[-1].strip()}" if lines else ""
             raise TargetLost(f"the target is gone{last}")
 
+    async def check_there(self) -> None:
+        """Do as `check_alive` once nothing answers: a process that just ends is waited for."""
+        await self.target.ends_within(ENDING_SECONDS)
+        self.check_alive()
+
+    async def end_stuck(self) -> str:
+        """End what the target's sessions are stuck in after a run that came to nothing; says so."""
+        if self.proxy is None or self.blocking is None:
+            return ""
+        ended = await self.blocking.end_stuck(self.proxy.pids())
+        sessions = "1 session" if ended == 1 else f"{ended} sessions"
+        return f"; {sessions} that it left in a statement or a transaction had to be ended" if ended else ""
+
     async def unfit(self) -> str | None:
         """Say why nothing more can be run here; None when target and database answer."""
         if not self.target.alive():
             return "the target is gone"
         ready = self.settings.target.ready
-        answer = await exchange(self.client, "GET", ready, headers={}, timeout=FIT_SECONDS_MAX)
-        if answer is None:
-            return f"the target does not answer {ready} within {FIT_SECONDS_MAX:.0f} s"
+        answer = await exchange(self.client, "GET", ready, headers={}, seconds=FIT_SECONDS_MAX)
+        if isinstance(answer, Unanswered):
+            return f"the target does not answer {ready}: {answer.why}"
         try:
             if self.database is not None:
                 await asyncio.wait_for(self.database.busy(), FIT_SECONDS_MAX)

@@ -11,7 +11,7 @@ from deadheat.engine.levels import WHOLE, Reach
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deadheat.history import History
+    from deadheat.history import History, Step
     from deadheat.invariants.settled import Violation
     from deadheat.schedule import Schedule
 
@@ -193,7 +193,8 @@ class Exploration:
     ``invariants`` an id to runs checked and runs violated, ``not_checked`` an id to the reason.
     ``skipped`` names the operations that the target lacks;
     nothing was run then. ``unproven`` are invariants of the team's own that nothing has ever violated,
-    ``left`` what is left in a database that is not ours (None: it is).
+    ``left`` what is left in a database that is not ours (None: it is). ``last_steps`` are those of the
+    first run that came to nothing for ``reason``.
     """
 
     scenario: str
@@ -211,6 +212,7 @@ class Exploration:
     coverage: Coverage = field(default_factory=Coverage)
     unproven: tuple[str, ...] = ()
     left: Left | None = None
+    last_steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -384,10 +384,12 @@ class Explorer:
         seen.proving += 1
         ran, judgement = await self.run_once(deployment, seen, Replay(schedule), schedule)
         seen.diverged = diverged  # counted as a difference, not as a replay that went astray
-        if ran.diverged is not None:
+        if judgement is None:
+            self.emit(seen.note("replay", ran.run, ran, judgement, schedule))
+        elif ran.diverged is not None:
             if not _deadlocked(ran):
                 seen.differing.append(ran.diverged)
-        elif judgement is not None and judgement.violations:
+        elif judgement.violations:
             seen.differing.append("the same steps were clean once and violated an invariant once")
             self.emit(seen.note("replay", ran.run, ran, judgement, schedule))
 

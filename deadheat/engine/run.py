@@ -119,6 +119,7 @@ async def run_program(
         reason = _reason(error)
     finally:
         run.close()
+    reason = f"{reason}{await deployment.end_stuck()}" if settled is None else None
     if deployment.leftovers is not None:
         await deployment.leftovers.of_run(len(run.cast.people()), run.cast.user_ids(), run.source_ids())
     conductor = run.conductor
@@ -348,10 +349,9 @@ class Run:
             live.discard(actor)
         self.answers.append(answer)
         self.done.append((operation, answer))
-        if answer.status is None:
-            self.deployment.check_alive()
-            if not in_race or not self._has_failed():
-                raise Trouble(f"{operation.operation} of actor {actor} got no answer at all")
+        if answer.status is None and (not in_race or not self._has_failed()):
+            await self.deployment.check_there()
+            raise Trouble(f"{operation.operation} of actor {actor} got no answer at all: {answer.why}")
         return answer.success
 
     def _not_done(self, operation: Do, actor: str, nothing: NothingCaptured) -> None:

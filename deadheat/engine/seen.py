@@ -13,11 +13,13 @@ from deadheat.schedule import Faultable, conflicts_of, pairs_in_both_orders
 
 if TYPE_CHECKING:
     from deadheat.engine.run import Ran
+    from deadheat.history import Step
     from deadheat.invariants.settled import Judgement, Violation
     from deadheat.program import Scenario
     from deadheat.schedule import Frontier, Schedule
 
 
+LAST_STEPS = 8  # of a run that came to nothing, as they are told
 NO_RACE_NEEDED = ("serial", "exhaustive")  # they say which orders they run; some have no race
 
 
@@ -51,6 +53,7 @@ class Seen:
     unstruck: set[str] = field(default_factory=set)
     struck: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
+    last_steps: dict[str, tuple[Step, ...]] = field(default_factory=dict)  # of the first run, by reason
     actors: int = 0
     raced: bool = False
     invariants: Tally = field(default_factory=Tally)
@@ -92,7 +95,9 @@ class Seen:
         self._count(ran, schedule)
         if judgement is None:
             self.inconclusive += 1
-            self.reasons[ran.reason or "no reason given"] += 1
+            reason = ran.reason or "no reason given"
+            self.reasons[reason] += 1
+            self.last_steps.setdefault(reason, tuple(ran.history)[-LAST_STEPS:])
         else:
             self.invariants.add(judgement)
             for violation in judgement.violations:
@@ -154,8 +159,10 @@ class Seen:
     def finish(self, elapsed_s: float) -> Exploration:
         """Give the exploration; a race or a fault that never happened makes it inconclusive."""
         reason = None
+        last_steps: tuple[Step, ...] = ()
         if self.reasons:
             reason, times = self.reasons.most_common(1)[0]
+            last_steps = self.last_steps.get(reason, ())
             reason = f"{reason} ({times} of {sum(self.runs.values())} runs)"
         races = self.scenario.races
         expected = bool(races) or self.actors > 1
@@ -180,6 +187,7 @@ class Seen:
             invariants=self.invariants.counts(),
             not_checked=self.invariants.not_checked(),
             coverage=self.coverage(),
+            last_steps=last_steps,
         )
 
     def coverage(self) -> Coverage:

@@ -77,6 +77,13 @@ class Target:
         """Tell whether the process runs; of a target that we did not start nothing else is known."""
         return self._process is None or self._process.alive() or self._is_coming_back
 
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait so long for the process to end by itself; says whether it has."""
+        if self._process is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), seconds)
+        return not self.alive()
+
     async def kill(self) -> None:
         """End all its processes by SIGKILL; `start_again` is to follow."""
         process = self._process

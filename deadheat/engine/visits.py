@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import threading
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from deadheat.adapter import Outcome
@@ -30,7 +30,11 @@ NAMED_MIN = 3  # shorter values than this are not looked for in paths
 
 
 class NoAnswer(Trouble):
-    """A request got no answer at all."""
+    """A request got no answer at all; ``why`` says what came instead."""
+
+    def __init__(self, request: str, why: str) -> None:
+        super().__init__(f"{request} got no answer at all: {why}")
+        self.why = why
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ class Visiting:
         heard = await self.send(self.doing, call, f"{method} {general(path, self.values)}")
         self.seq = heard.seq
         if heard.answer is None:
-            raise NoAnswer(f"{method} {path} got no answer at all")
+            raise NoAnswer(f"{method} {path}", heard.why)
         return heard.answer
 
 
@@ -121,8 +125,8 @@ async def visit(doing: Doing, send: Send, *, in_race: bool) -> Answer:
             outcome = await method(visiting)
         else:
             outcome = await _in_a_thread(method, BlockingVisiting(visiting))
-    except NoAnswer:
-        return _answer(doing, visiting, None, in_race)
+    except NoAnswer as none:
+        return replace(_answer(doing, visiting, None, in_race), why=none.why)
     except DeadheatError:
         raise
     except Exception as error:

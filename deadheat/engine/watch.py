@@ -10,7 +10,8 @@ close only when we *and every watcher of a child that lives in that folder* have
 folder goes after its inhabitants, in whatever way things end.
 
 What a child puts into a session of its own escapes the group. Postgres' backends do: its postmaster
-takes them down, which is why it is stopped by a signal and not at once by SIGKILL.
+takes them down, which is why it is stopped by a signal and not at once by SIGKILL. Whatever else does is
+killed by the watcher once the child has ended, on Linux; elsewhere it outlives us.
 """
 
 from __future__ import annotations

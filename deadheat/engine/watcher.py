@@ -5,7 +5,8 @@
 `watch.spawn` starts it in a session of its own, so that Ctrl-C does not reach it. CONTROL is the
 read end of a pipe whose write end only we hold: first the child's specification comes through it,
 then nothing, until it closes, because we closed it or because we are gone, by whatever signal. Then
-the watcher stops the child's process group and ends itself. There is one way to stop a child, and
+the watcher stops the child's process group and ends itself. On Linux it is also the parent of all that
+the child leaves behind in sessions of its own, and kills that last. There is one way to stop a child, and
 the kernel takes it when we no longer can. The watcher is the child's parent, so it sees the child
 end and never signals a group whose number somebody else has by now.
 
@@ -85,10 +86,12 @@ def run(specification: list[bytes], control: int, status: int, woken: int) -> No
         return
     tell(status, f"started {pid}")
     let_go()
+    adopt()
     code = until_ended(pid, control, woken)
     if code is None:
         code = stop(pid, int(stop_signal), float(grace_s), woken)
     signal_group(pid, signal.SIGKILL)
+    end_adopted()
     tell(status, f"exited {code}")
 
 
@@ -164,10 +167,48 @@ def stop(pid: int, stop_signal: int, grace_s: float, woken: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def adopt() -> None:
+    """Become the parent of every descendant whose own parent ends (Linux: prctl(2), a child subreaper)."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # costs some milliseconds, which the child does not wait for
+
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def end_adopted() -> None:
+    """Kill what the child left in sessions of its own, and what that leaves, until nobody is left."""
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while time.monotonic() < deadline:
+        for pid in children():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.001)
+        except ChildProcessError:
+            return
+
+
+def children() -> list[int]:
+    """Give our children's pids; none where the system does not tell (proc(5), task/TID/children)."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as listed:
+            return [int(pid) for pid in listed.read().split()]
+    except OSError:
+        return []
+
+
 def ended(pid: int) -> int | None:
-    """Reap the child if it has ended and give its exit code."""
-    reaped, wait_status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(wait_status) if reaped else None
+    """Reap whoever has ended; gives the child's exit code if it was the child."""
+    while True:
+        reaped, wait_status = os.waitpid(-1, os.WNOHANG)
+        if reaped == pid:
+            return os.waitstatus_to_exitcode(wait_status)
+        if not reaped:
+            return None
 
 
 def signal_group(pid: int, number: int) -> None:

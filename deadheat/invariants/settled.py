@@ -90,7 +90,8 @@ class StripeObjects:
 class Answer:
     """What one of the target's operations was answered. ``seq`` is the step in the history.
 
-    ``status`` is None when there was no answer at all. ``promises_customer`` says that the
+    ``status`` is None when there was no answer at all; ``why`` says then what came instead.
+    ``promises_customer`` says that the
     operation is configured to name a customer; ``customer`` is the one it named. ``refusal``: the status
     is one that the operation is configured to refuse with. ``retried``: it was done once more after
     the race, since it had failed while something was made to fail.
@@ -108,6 +109,7 @@ class Answer:
     in_race: bool = True
     refusal: bool = False
     retried: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from deadheat.engine.explore import STOPPED
 from deadheat.report.coverage import coverage_lines
 from deadheat.report.findings import group_lines, grouped
 from deadheat.report.plain import plain
+from deadheat.report.steps import told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ def exploration_lines(exploration: Exploration, history: Path | None, replay_opt
     for group in grouped(exploration.findings):
         lines += ([""] if lines else []) + group_lines(group, history, replay_options)
     if exploration.inconclusive or exploration.verdict is Verdict.INCONCLUSIVE:
-        lines.append(inconclusive_line(exploration))
+        lines += [inconclusive_line(exploration), *last_steps_lines(exploration)]
     if lines:
         return lines
     covered = [f"  {line}" for line in coverage_lines([exploration])]
@@ -67,6 +68,15 @@ def inconclusive_line(exploration: Exploration) -> str:
     reason = plain(exploration.reason or "no reason was given")
     runs = f"{exploration.inconclusive} of {_runs(exploration.runs)}"
     return f"INCONCLUSIVE: {plain(exploration.scenario)}: {runs} could not be judged: {reason}"
+
+
+def last_steps_lines(exploration: Exploration) -> list[str]:
+    """Give the last steps of the first run that came to nothing."""
+    steps = exploration.last_steps
+    if not steps:
+        return []
+    lines = [f"    {one.seqs:>7} {plain(one.actor):<8} {one.says}" for one in told(steps)]
+    return [f"  its last steps (run {steps[-1].run}):", *lines]
 
 
 def sampled(exploration: Exploration) -> int:

@@ -157,7 +157,8 @@ def _call(steps: Sequence[Step]) -> str:
 
 def _answer(step: Step) -> str:
     status = step.data.get("status")
-    said = f"=> {status if status is not None else 'no answer'}"
+    why = f": {step.data['why']}" if step.data.get("why") else ""
+    said = f"=> {status if status is not None else f'no answer{why}'}"
     if step.plane is Plane.WEBHOOK:
         return f"{said}{' (lost)' if step.data.get('lost') else ''} {step.label.partition(' ')[0]}"
     return f"{said} {step.data['customer']}" if step.data.get("customer") else said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 from postgres_house import House, open_house
 
@@ -157,5 +158,40 @@ def test_where_there_is_no_asking_the_database_is_lost(house: House) -> None:
         asking.terminate()
         with pytest.raises(DatabaseLost, match="the database went away"):
             await blocking.of([pid(other)])
+
+    house.run(test)
+
+
+def test_what_is_stuck_is_ended_and_nothing_else(house: House) -> None:
+    """A statement is cancelled, an open transaction ended; who is idle or a stranger stays as it is."""
+
+    async def test(house: House) -> None:
+        asking, holder, waiter, idle, stranger = [await house.session() for _ in range(5)]
+        await holder.execute("begin; update profiles set n = n + 1 where id = 1")
+        await stranger.execute("begin; update profiles set n = n + 1 where id = 2")
+        waiting = asyncio.create_task(waiter.execute(UPDATE, 1))
+        await house.until_waiting(holder, waiter)
+        blocking = Blocking(asking)
+        assert await blocking.is_idle(pid(holder))
+        assert not await blocking.is_idle(pid(waiter))
+        assert await blocking.end_stuck([pid(holder), pid(waiter), pid(idle)]) == 2
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await waiting
+        assert await waiter.fetchval("select 1") == 1
+        assert await idle.fetchval("select 1") == 1
+        assert await blocking.is_idle(pid(stranger))
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):  # the latter once it has heard
+            await holder.execute("select 1")
+        assert await blocking.end_stuck([pid(holder), pid(waiter), pid(idle)]) == 0
+        await stranger.execute("rollback")
+
+    house.run(test)
+
+
+def test_in_a_database_that_is_gone_nothing_is_stuck(house: House) -> None:
+    async def test(house: House) -> None:
+        asking = await house.session()
+        asking.terminate()
+        assert await Blocking(asking).end_stuck([1]) == 0
 
     house.run(test)

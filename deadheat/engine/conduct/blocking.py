@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from deadheat.engine.conduct.stuck import end_stuck
 from deadheat.errors import DatabaseLost, Trouble
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _WHO = """
     select format('%s (application %L, user %s, database %s)', pid, application_name, usename, datname)
     from pg_stat_activity where pid = $1
 """
+_IDLE = "select state ^@ 'idle in transaction' from pg_stat_activity where pid = $1"
 _THERE = "select exists (select from pg_stat_activity where pid = $1)"
 END_SECONDS_MAX = 5.0  # for a backend to take note that its client has gone
 END_POLL_SECONDS = 0.001
@@ -73,6 +75,16 @@ class Blocking:
                 return bool(await self._connection.fetchval(_THERE, pid))
         except _GONE as error:
             raise DatabaseLost(f"the database went away: {error}") from error
+
+    async def is_idle(self, pid: int) -> bool:
+        """Whether a session has a transaction open and runs no statement."""
+        async with self._turn:
+            return bool(await self._connection.fetchval(_IDLE, pid))
+
+    async def end_stuck(self, pids: Iterable[int]) -> int:
+        """End the statements and transactions that these backends are stuck in; says how many were."""
+        async with self._turn:
+            return await end_stuck(self._connection, list(pids))
 
     async def who(self, pid: int) -> str:
         """Name a session for people."""

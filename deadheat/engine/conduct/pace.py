@@ -24,6 +24,7 @@ PATIENCE_MS = 5_000.0
 COLD_MS = 500.0  # what a process does for the first time takes longer
 POLLS_MS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FOREIGN_SECONDS_MAX = 1.0  # how long a session that is not the target's may block it
+LEFT_SECONDS_MAX = 3.0  # how long an idle session of the target's that an earlier run left may
 STUCK_SECONDS_MAX = 35.0  # longer than an HTTP call waits for its answer
 REST_SECONDS_MAX = 35.0
 
@@ -40,6 +41,7 @@ class Pace:
     cold: bool = False  # the target has just been started again
     recheck: bool = False  # something has come back since blocked flights were last asked about
     foreign_since: dict[int, float] = field(default_factory=dict)
+    left_since: dict[int, float] = field(default_factory=dict)
 
     async def quiet(self, *, to_rest: bool = False) -> None:
         """Wait until nothing moves; Trouble when that never comes."""
@@ -110,10 +112,11 @@ class Pace:
         pids = self.sql.pids_under_way()
         if not pids:
             self.foreign_since.clear()
+            self.left_since.clear()
             return
         blockers = await self.blocking.of(pids)
-        foreign = await self.sql.sort_out(blockers)
-        await self._check_foreign(foreign)
+        await self._check_foreign(await self.sql.sort_out(blockers))
+        await self._check_left(self.sql.left_over())
 
     async def _check_foreign(self, foreign: set[int]) -> None:
         """Raise Trouble once somebody who is not the target's has blocked it for too long."""
@@ -125,6 +128,18 @@ class Pace:
                 raise Trouble(
                     f"a statement of the target waits for a lock that a foreign session holds: session "
                     f"{await self.blocking.who(pid)}. Nobody else may use the database during a race."
+                )
+
+    async def _check_left(self, left: set[int]) -> None:
+        """Raise Trouble once a session that an earlier run left in a transaction has blocked for too long."""
+        now = time.perf_counter()
+        self.left_since = {pid: self.left_since.get(pid, now) for pid in left}
+        for pid, since in self.left_since.items():
+            assert self.blocking is not None
+            if now - since > LEFT_SECONDS_MAX and await self.blocking.is_idle(pid):
+                raise Trouble(
+                    "a statement of the target waits for a lock that the target itself holds, in a "
+                    f"transaction that an earlier run left open: session {await self.blocking.who(pid)}"
                 )
 
     def situation(self) -> str:

@@ -200,6 +200,11 @@ class SqlPlane:
         pids = {line.connection.pid for line in asked if line.connection.pid is not None}
         return [*pids, *(self.stuck - pids)]
 
+    def left_over(self) -> set[int]:
+        """Give the target's backends that block and have sent nothing in this run."""
+        mine = {line.connection.pid for line in self.lines.values()}
+        return self.stuck - mine
+
     def next_poll(self) -> float:
         """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
         still = (line for line in self.lines.values() if not (line.is_blocked or line.is_parked))

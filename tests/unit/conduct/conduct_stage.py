@@ -179,6 +179,7 @@ class Postgres:
     """Stands in for `Blocking`: ``waits`` maps a backend to those it waits for."""
 
     waits: dict[int, set[int]] = field(default_factory=dict)
+    idle: set[int] = field(default_factory=set)  # in a transaction
     polls: int = 0
     lets_end: asyncio.Event = field(default_factory=asyncio.Event)
     has_ended: list[int] = field(default_factory=list)
@@ -189,6 +190,9 @@ class Postgres:
 
     async def who(self, pid: int) -> str:
         return f"{pid} (application 'psql')"
+
+    async def is_idle(self, pid: int) -> bool:
+        return pid in self.idle
 
     async def ended(self, pid: int) -> None:
         await self.lets_end.wait()

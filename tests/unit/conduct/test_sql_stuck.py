@@ -115,3 +115,26 @@ def test_who_parked_less_often_is_not_shut_in_anew(house: House) -> None:
     yard.passed.pop()()
     house.two.comes_back(Transaction.OPEN)
     assert (yard.shut_behind, yard.passed) == ([], [])
+
+
+def test_who_is_left_over_is_not_who_has_sent_something(house: House) -> None:
+    behind_one_of_an_earlier_run(house)
+    assert house.plane.left_over() == {102}
+    house.sent(house.two, UPDATE, house.people.bob.id)
+    assert house.plane.left_over() == set(), "it takes part in this run"
+
+
+def test_an_idle_transaction_of_an_earlier_run_is_named(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "LEFT_SECONDS_MAX", -1.0)
+    house.postgres.idle.add(102)
+    with pytest.raises(Trouble, match=r"a transaction that an earlier run left open: session 102"):
+        behind_one_of_an_earlier_run(house)
+
+
+def test_work_of_an_earlier_run_that_goes_on_is_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "LEFT_SECONDS_MAX", -1.0)
+    behind_one_of_an_earlier_run(house)

@@ -85,6 +85,12 @@ class Stage:
         self.settings = Settings(target=target)
         self.client = httpx.AsyncClient(base_url="http://t", transport=httpx.MockTransport(self._answer))
 
+    async def check_there(self) -> None:
+        self.check_alive()
+
+    async def end_stuck(self) -> str:
+        return ""
+
     def check_alive(self) -> None:
         if self.troubled is not None:
             raise self.troubled

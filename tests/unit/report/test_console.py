@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
-from sample_suite import HOSTILE, clean, finished, inconclusive, skipped, started, stream, violated
+from sample_suite import HOSTILE, clean, finished, inconclusive, skipped, started, step, stream, violated
 
 from deadheat.engine.events import Exploration, Minimizing, RunFinished, ScenarioStarted, Verdict
+from deadheat.history import StepKind
 from deadheat.report.closing import exit_code
 from deadheat.report.console import ConsoleReport, make_console
 
@@ -80,6 +82,18 @@ def test_stripe_mock_off_is_said_in_one_line() -> None:
     report.handle(started([clean()], "off"))
     report.handle(finished([clean()]))
     assert [line for line in file.getvalue().splitlines() if "stripe-mock: off" in line]
+
+
+def test_the_last_steps_of_what_came_to_nothing() -> None:
+    """They are told as everywhere, and what the target sent is harmless."""
+    steps = (
+        replace(step(run=7, seq=1), kind=StepKind.REQUEST, label="POST /sign-up"),
+        step(run=7, seq=2, why=f"no HTTP {HOSTILE}"),
+    )
+    lines = shown([replace(inconclusive(), last_steps=steps)])
+    assert "  its last steps (run 7):\n" in lines
+    assert "          1 A        POST /sign-up\n          2 A        => no answer: no HTTP " in lines
+    assert HOSTILE not in lines
 
 
 @pytest.mark.parametrize(
