@@ -22,6 +22,7 @@ from deadheat.engine.levels import WHOLE, Reach, reach_of
 from deadheat.engine.postgres import open_postgres
 from deadheat.engine.postgres.parking import Parking
 from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
+from deadheat.engine.postgres.tls import own_context
 from deadheat.engine.quiet import Habits
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import StripeServer
@@ -241,15 +242,12 @@ async def open_deployment(
         await grounds.server.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
         proxy = None
-        address = grounds.server.plain_address()
-        if controlled and address is not None:
-            proxy = await stack.enter_async_context(PostgresProxy(address, OpenGate()))
-            values["postgres.url"] = grounds.server.dsn_through(proxy.port, name)
-        elif controlled:
-            grounds.notice(
-                "the server wants TLS, so its statements cannot be ordered yet: only barrage, and serial "
-                "operation by operation, are run. A DSN with sslmode=disable makes control possible."
+        if controlled:
+            proxy = PostgresProxy(
+                grounds.server.address(), OpenGate(), tls=own_context(), demand=grounds.server.demand()
             )
+            await stack.enter_async_context(proxy)
+            values["postgres.url"] = grounds.server.dsn_through(proxy.port, name)
         log = grounds.logs / f"target-{index}.log"
         target = await stack.enter_async_context(
             open_target(

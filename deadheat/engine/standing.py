@@ -20,10 +20,11 @@ from deadheat.engine.leftovers import Leftovers
 from deadheat.engine.levels import reach_of
 from deadheat.engine.postgres import Dsn
 from deadheat.engine.postgres.proxy import OpenGate, PostgresProxy
+from deadheat.engine.postgres.tls import own_context
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
 from deadheat.engine.target import open_target
-from deadheat.errors import PostgresUnavailable, SettingsError
+from deadheat.errors import SettingsError
 from deadheat.stripe_sim import Account
 
 if TYPE_CHECKING:
@@ -60,7 +61,13 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
         )
         proxy = None
         if dsn is not None and settings.postgres_port is not None:
-            proxy = PostgresProxy(_plain_address(dsn), OpenGate(), port=settings.postgres_port)
+            proxy = PostgresProxy(
+                dsn.address(),
+                OpenGate(),
+                port=settings.postgres_port,
+                tls=own_context(),
+                demand=dsn.demand(),
+            )
             await stack.enter_async_context(proxy)
         grounds.notice(_started_with(grounds, server.url, reach))
         target = await stack.enter_async_context(
@@ -103,16 +110,6 @@ def postgres_of(deployment: Deployment) -> str:
     settings = deployment.settings
     version = str(deployment.database.connection.get_settings().server_version).split(" ")[0]
     return f"{version} at {Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts).where}"
-
-
-def _plain_address(dsn: Dsn) -> tuple[str, int] | str:
-    address = dsn.plain_address()
-    if address is None:
-        raise PostgresUnavailable(
-            f"the server at {dsn.where} wants TLS, so nothing can stand between it and the target. A DSN "
-            "with sslmode=disable makes that possible; without --postgres-port the level is 2."
-        )
-    return address
 
 
 def _started_with(grounds: Grounds, stripe_url: str, reach: Reach) -> str:

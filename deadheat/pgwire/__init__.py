@@ -9,6 +9,7 @@ from deadheat.pgwire.events import (
     Refuse,
     Reply,
     Result,
+    Secure,
     Statement,
     Transaction,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Refuse",
     "Reply",
     "Result",
+    "Secure",
     "Session",
     "Statement",
     "Transaction",

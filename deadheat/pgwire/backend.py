@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HEADER: Final = Struct(">Bi")
 SAMPLE_MAX: Final = 3
 _MAX: Final = {**dict.fromkeys(b"DdV", MESSAGE_MAX), **dict.fromkeys(b"TENARK", SERVER_TEXT_MAX)}
-_ROW, _NOTIFICATION, _ERROR, _READY = b"DAEZ"
+_ROW, _NOTIFICATION, _ERROR, _READY, _AUTHENTICATION = b"DAEZR"
 _ASIDE: Final = b"AEZ"  # may stand beside the answer that is due
 _NOTICES: Final = b"ANS"
 # What answers what, where the answer says no more than that it was done.
@@ -122,6 +122,13 @@ class Backend:
                 reader(data, pos + _HEADER.size, after)
             elif kind in _DONE:
                 self._done(_DONE[kind])
+            elif (
+                kind == _AUTHENTICATION
+                and not self.ready
+                and (offer := rows.without_channel_binding(data[pos:after])) is not None
+            ):
+                replies.append(Reply(data=data[at:pos] + offer, asynchronous=True))
+                at = after
             pos = after
             if self._over:
                 self._tell(data[at:pos], replies)

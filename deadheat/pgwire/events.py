@@ -72,6 +72,17 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Secure:
+    """The client begins TLS, which was offered: what follows of it is encrypted.
+
+    ``data`` are the first bytes of its handshake where it began without asking (PostgreSQL 17's
+    sslnegotiation=direct); empty where it asked and waits for ``S``.
+    """
+
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """A CancelRequest; the connection carries nothing else."""
 

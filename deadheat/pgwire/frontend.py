@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from deadheat.errors import ProtocolError
 from deadheat.pgwire.answers import Answers, Awaited
 from deadheat.pgwire.describe import statements
-from deadheat.pgwire.events import Cancel, Flight, Forward, Refuse, Statement, Transaction
+from deadheat.pgwire.events import Cancel, Flight, Forward, Refuse, Secure, Statement, Transaction
 from deadheat.pgwire.labels import flight_label
 from deadheat.pgwire.limits import (
     AUTH_MAX,
@@ -30,7 +30,7 @@ from deadheat.pgwire.prepared import Prepares
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Event = Flight | Forward | Refuse | Cancel
+Event = Flight | Forward | Refuse | Secure | Cancel
 
 _HEADER: Final = Struct(">Bi")
 _STARTUP: Final = Struct(">II")
@@ -55,6 +55,7 @@ _AWAITED: Final = {code: code for code in b"QPBDECSFc"} | {ord("f"): ord("c")}
 _COPY_DATA, _AUTH, _TERMINATE = b"dpX"
 _CHOICES: Final = ("copy-done", "copy-fail", "function-call")  # ends that are choices in themselves
 _TLS_HANDSHAKE: Final = 0x16
+_PLUS: Final = b"SCRAM-SHA-256-PLUS\0"
 
 
 class Frontend:
@@ -63,10 +64,12 @@ class Frontend:
     def __init__(self, answers: Answers) -> None:
         self.parameters: dict[str, str] = {}
         self.ready = False
+        self.offers_tls = False
         self.transaction = Transaction.IDLE
         self.holds_advisory_lock = False
         self._answers = answers
         self._prepares = Prepares()
+        self._is_new = True  # nothing has been read yet
         self._started = False
         self._over = ""  # what was the last that a client may send
         self._refused: set[str] = set()
@@ -100,11 +103,20 @@ class Frontend:
         events: list[Event] = []
         at = 0
         while at < len(data) and not self._started:
+            if self._is_new and self.offers_tls and data[0] == _TLS_HANDSHAKE:
+                self.offers_tls = self._is_new = False
+                return [Secure(data=data)]
             size = self._start(data, at, events)
             if not size:
                 self._keep(data, at)
                 return events
+            self._is_new = False
             at += size
+            if isinstance(events[-1], Secure) and at < len(data):
+                raise ProtocolError(
+                    "The client sent more right behind its SSLRequest, which anybody may have put there "
+                    "(CVE-2021-23222): it has to wait for the answer."
+                )
         if at < len(data):
             self._messages(data, at, events)
         return events
@@ -121,7 +133,9 @@ class Frontend:
             return 0
         length = int.from_bytes(data[at : at + 4], "big")
         if not _STARTUP.size <= length <= STARTUP_MAX:
-            hint = " It looks like TLS: set sslnegotiation=postgres." if data[at] == _TLS_HANDSHAKE else ""
+            hint = ""
+            if data[at] == _TLS_HANDSHAKE:
+                hint = " It looks like TLS, not offered here: set sslnegotiation=postgres, sslmode=disable."
             raise ProtocolError(
                 f"The client's first packet says that it is {length:,} bytes long; Postgres takes "
                 f"{_STARTUP.size} to {STARTUP_MAX:,}.{hint}"
@@ -137,6 +151,9 @@ class Frontend:
             if what in self._refused or length != _STARTUP.size:
                 raise ProtocolError(f"The client asks for {what} twice, or in a packet with more in it.")
             self._refused.add(what)
+            if what == "ssl" and self.offers_tls:
+                self.offers_tls = False
+                return Secure()
             return Refuse(what=what)
         if code == _CANCEL:
             self._over = "CancelRequest"
@@ -296,6 +313,11 @@ class Frontend:
         joined = b"".join((*self._held, data[at:pos]))
         if kind == _TERMINATE:
             self._over = "Terminate"
+        elif joined.startswith(_PLUS, _HEADER.size) and len(joined) > _HEADER.size + len(_PLUS):
+            raise ProtocolError(
+                "The client chose SCRAM-SHA-256-PLUS: channel binding ties it to the server's certificate "
+                "and cannot pass Deadheat's proxy. Set channel_binding=prefer in its database URL."
+            )
         events.append(Forward(data=joined, kind="terminate" if kind == _TERMINATE else "auth"))
         self._begin()
         return pos

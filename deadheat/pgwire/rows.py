@@ -1,4 +1,4 @@
-"""Reading what a server tells: columns, rows as short text, errors.
+"""Reading what a server tells: columns, rows as short text, errors, and how it authenticates.
 
 Source: PostgreSQL manual, "Message Formats" (RowDescription, DataRow, ErrorResponse); binary formats by
 the types' send functions (uuid.c, int.c, bool.c, jsonb.c).
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 VALUE_MAX: Final = 60
 _FIELD: Final = Struct(">IhIhiH")  # table, attribute, type, its size, its modifier, format
 _UTF8_MAX: Final = 4  # bytes of one character
+_SASL: Final = (10).to_bytes(4, "big")  # the code of an AuthenticationSASL
+_PLUS: Final = b"SCRAM-SHA-256-PLUS"
 
 
 def columns(body: bytes) -> tuple[Column, ...]:
@@ -93,6 +95,24 @@ def error(body: bytes) -> dict[str, str]:
         for part in body.split(b"\0")
         if part
     }
+
+
+def without_channel_binding(message: bytes) -> bytes | None:
+    """Give an AuthenticationSASL without its offer of SCRAM-SHA-256-PLUS, which binds to a certificate.
+
+    None for an authentication request that offers none. Source: PostgreSQL manual, "SASL Authentication".
+    """
+    head, code, offered = message[:1], message[5:9], message[9:]
+    if code != _SASL or _PLUS not in (names := offered.split(b"\0")):
+        return None
+    names.remove(_PLUS)
+    if not any(names):
+        raise ProtocolError(
+            "The server offers SCRAM-SHA-256-PLUS alone: channel binding cannot pass Deadheat's proxy. "
+            "Have it offer SCRAM-SHA-256 as well, or race without control of its statements."
+        )
+    body = code + b"\0".join(names)
+    return head + (len(body) + 4).to_bytes(4, "big") + body
 
 
 def broken(message: str) -> ProtocolError:

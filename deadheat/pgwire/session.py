@@ -1,9 +1,10 @@
 """One client connection, both directions: the bytes of each side in, what they mean out.
 
 A session does no I/O and never waits. It owns no bytes that it has handed out; what it keeps is bounded
-by `limits`. Its rule: bytes in are bytes out, in order, in each direction. Tell it of the client's bytes
-when they arrive, held or not, and of the server's likewise: the server answers in the order asked, so the
-queue of what was asked is all that is needed to tell the answers apart.
+by `limits`. Its rule: bytes in are bytes out, in order, in each direction; the one exception is that a
+server's offer of SCRAM-SHA-256-PLUS, which cannot pass, is left out. Tell it of the client's bytes when
+they arrive, held or not, and of the server's likewise: the server answers in the order asked, so the queue
+of what was asked is all that is needed to tell the answers apart.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ if TYPE_CHECKING:
 class Session:
     """A client's connection to Postgres, as seen between the two.
 
+    With ``offers_tls`` a client that asks for TLS gets it. After a `Secure` the session is given what the
+    client sends inside of it, and offers it no more.
+
     >>> session = Session()
     >>> session.client(bytes.fromhex("0000000804d2162f"))
     [Refuse(what='ssl')]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, offers_tls: bool = False) -> None:
         self._answers = Answers()
         self._frontend = Frontend(self._answers)
+        self._frontend.offers_tls = offers_tls
         self._backend = Backend(self._answers)
         self._broken: ProtocolError | None = None
 

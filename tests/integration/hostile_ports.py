@@ -168,7 +168,7 @@ async def open_ports() -> AsyncIterator[Ports]:
         await server.create_database(DATABASE)
         easy = await asyncio.start_server(_say_yes, "127.0.0.1", 0)
         stack.callback(easy.close)
-        real, fake = server.plain_address(), ("127.0.0.1", easy.sockets[0].getsockname()[1])
+        real, fake = server.address(), ("127.0.0.1", easy.sockets[0].getsockname()[1])
         assert real is not None
         proxies = [
             await stack.enter_async_context(PostgresProxy(address, gate))

@@ -12,10 +12,12 @@ from deadheat.engine.postgres import open_postgres
 from deadheat.engine.postgres.proxy import ControlledConnection, OpenGate, PostgresProxy
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from deadheat.engine.postgres.proxy import SqlGate
     from deadheat.engine.postgres.server import PostgresServer
+    from deadheat.engine.postgres.tls import Demand
     from deadheat.pgwire import Flight, Result
 
 DATABASE = "deadheat_proxied"
@@ -119,14 +121,19 @@ def a_server() -> Iterator[PostgresServer]:
 
 
 @asynccontextmanager
-async def stage(server: Any, mode: str = "", gate: SqlGate | None = None) -> AsyncIterator[Stage]:
+async def stage(
+    server: Any,
+    mode: str = "",
+    gate: SqlGate | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    demand: Demand | None = None,
+) -> AsyncIterator[Stage]:
     """Put up a proxy before a real server or a fake one; when its clients have gone nothing may be left."""
     chosen = gate or {"": Hearing, "forwarding": lambda: None, "open": Hearing, "later": Later}[mode]()
-    address = server.plain_address()
-    assert address is not None
     problems: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-    async with PostgresProxy(address, chosen) as proxy:
+    async with PostgresProxy(server.address(), chosen, tls=tls, demand=demand) as proxy:
         yield Stage(server, proxy, chosen)
         await until(lambda: not proxy.sides, "all sockets are closed")
         assert not proxy.connections

@@ -62,8 +62,7 @@ class Shop:
     async def of(cls, house: House, actors: int = 1) -> AsyncIterator[Shop]:
         """Open it with so many sessions."""
         holder, builder, watcher = [await house.session() for _ in range(3)]
-        address = house.server.plain_address()
-        assert address is not None
+        address = house.server.address()
         async with PostgresProxy(address, OpenGate()) as proxy:
             made = cls(house, proxy, Parking(holder, builder), Blocking(watcher))
             dsn = house.server.dsn_through(proxy.port, DATABASE)

@@ -450,7 +450,7 @@ def test_the_end_of_the_proxy_is_the_end_of_all(state: str) -> None:
     async def story() -> None:
         async with fake_server() as fake:
             gate = ByHand()
-            proxy = proxy_module.PostgresProxy(fake.plain_address(), gate)
+            proxy = proxy_module.PostgresProxy(fake.address(), gate)
             async with proxy:
                 client, server = await started(proxy.port, fake)
                 await brought(state, Stage(fake, proxy, gate), client, server)

@@ -28,7 +28,7 @@ sys.path.insert(0, sys.argv[1])
 from proxy_stage import stage
 
 class Server:
-    def plain_address(self):
+    def address(self):
         return "127.0.0.1", int(sys.argv[2])
 
 def rss():
@@ -54,7 +54,7 @@ def server() -> Iterator[PostgresServer]:
 @contextmanager
 def a_small_proxy(server: PostgresServer, mode: str) -> Iterator[str]:
     """Give a URL through a proxy, which may not have grown by much in the end."""
-    address: Any = server.plain_address()
+    address: Any = server.address()
     argv = [sys.executable, "-c", PROXY, str(Path(__file__).parent), str(address[1]), mode]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

@@ -71,7 +71,7 @@ class FakeServer:
         self.port = 0
         self.accepted: asyncio.Queue[Peer] = asyncio.Queue()
 
-    def plain_address(self) -> tuple[str, int]:
+    def address(self) -> tuple[str, int]:
         return "127.0.0.1", self.port
 
     async def started(self) -> Peer:

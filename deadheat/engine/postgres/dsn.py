@@ -4,7 +4,7 @@ libpq and asyncpg fill what a DSN leaves out from PGHOST, PGPASSWORD, PGSSLMODE 
 (PostgreSQL documentation, "Environment Variables"), and from files in the home folder. A run must
 not depend on whoever has set those, so everything is passed outright: what the DSN does not say has
 libpq's fixed default, and without a password in it there is none. The exception is a DSN that asks
-for TLS: certificates that it does not name come from where asyncpg looks for them.
+for TLS: certificates that it does not name come from where libpq looks for them (`tls`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 
-from deadheat.errors import PostgresUnavailable
+from deadheat.engine.postgres.tls import Demand, context_of
+from deadheat.errors import PostgresUnavailable, closest
 from deadheat.safety import POSTGRES_SCHEMES, check_dsn, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 SOURCE = "--postgres (DEADHEAT_POSTGRES)"
 CONNECT_SECONDS = 10.0
+PLAIN_MODES, TLS_MODES = ("disable", "allow", "prefer"), ("require", "verify-ca", "verify-full")
+_OF_THE_WAY = ("ssl", "gss", "host", "port", "channel_binding")  # to a server, not of a session on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Dsn:
         if password is None and parts.password is not None:
             password = unquote(parts.password)
         database = given.pop("dbname", "") or unquote(parts.path.removeprefix("/")) or user
+        _check_tls(given)
         if host.startswith("/"):
             given["host"], given["port"] = host, str(port)
         query = urlencode(given, quote_via=quote)
@@ -81,19 +85,30 @@ class Dsn:
         query = f"?{self.query}" if self.query else ""
         return f"postgresql://{authority}/{quote(database, safe='')}{query}"
 
-    def plain_address(self) -> tuple[str, int] | str | None:
-        """Give host and port, or the path of a Unix socket; None for a server that wants TLS."""
+    def address(self) -> tuple[str, int] | str:
+        """Give host and port, or the path of a Unix socket."""
+        return f"{self.host}/.s.PGSQL.{self.port}" if self.host.startswith("/") else (self.host, self.port)
+
+    def demand(self) -> Demand | None:
+        """Say how the server is reached by TLS; None where plain will do.
+
+        As with libpq a socket's folder never needs it; another machine without a word on it gets what it has.
+        PostgresUnavailable when a certificate that it takes cannot be read.
+        """
         parameters = dict(parse_qsl(self.query))
-        if parameters.get("sslmode", "disable") not in ("disable", "allow", "prefer"):
+        plain = self.host.startswith("/") or (is_loopback(self.host) and "sslmode" not in parameters)
+        if plain or parameters.get("sslmode") in PLAIN_MODES:
             return None
-        if self.host.startswith("/"):
-            return f"{self.host}/.s.PGSQL.{self.port}"
-        plain = is_loopback(self.host) or "sslmode" in parameters
-        return (self.host, self.port) if plain else None
+        return Demand(
+            context=context_of(parameters),
+            hostname=self.host,
+            required="sslmode" in parameters,
+            direct=parameters.get("sslnegotiation") == "direct",
+        )
 
     def through(self, port: int) -> Dsn:
         """Give the same role and database behind a proxy on a loopback port, without TLS."""
-        kept = [(k, v) for k, v in parse_qsl(self.query) if not k.startswith(("ssl", "host", "port"))]
+        kept = [(k, v) for k, v in parse_qsl(self.query) if not k.startswith(_OF_THE_WAY)]
         return replace(self, host="127.0.0.1", port=port, query=urlencode(kept, quote_via=quote))
 
     async def connect(self, database: str | None = None) -> Any:
@@ -134,10 +149,22 @@ class Dsn:
         }
         if "options" in parameters:
             given["server_settings"]["options"] = parameters["options"]
-        if "sslmode" in parameters:
-            return {**given, "dsn": self.url(database)}
-        plain = self.host.startswith("/") or is_loopback(self.host)
-        return {**given, "ssl": False if plain else "prefer", "direct_tls": False}
+        demand = self.demand()
+        if demand is None:
+            return {**given, "ssl": parameters.get("sslmode", "disable"), "direct_tls": False}
+        return {**given, "ssl": demand.context if demand.required else "prefer", "direct_tls": demand.direct}
+
+
+def _check_tls(parameters: Mapping[str, str]) -> None:
+    """Refuse what cannot be done, or is no word of libpq's."""
+    mode, known = parameters.get("sslmode", "disable"), (*PLAIN_MODES, *TLS_MODES)
+    if mode not in known:
+        raise _unreadable(f"its sslmode is {mode!r}, and not {', '.join(known)}.{closest(mode, known)}")
+    if parameters.get("channel_binding") == "require":
+        raise _unreadable(
+            "its channel_binding=require ties a password to the server's certificate, which cannot pass a "
+            "proxy; channel_binding=prefer makes control possible"
+        )
 
 
 def _unreadable(why: str) -> PostgresUnavailable:

@@ -7,6 +7,8 @@ wants to hold. Flights of one connection are offered one after the other. Withou
 read at all: bytes go through.
 
 The server is reached when the client has said what it wants; until then the client is not read on.
+Either side may speak TLS, one at a time: the client where a context to offer it is given, the server where
+it demands that. Both at once are refused, since SCRAM's channel binding cannot pass.
 A side that goes away takes the other with it; what was held then is withdrawn, as if the disconnect
 had come before it. A side that does not read stops the other one from being read, and a client that
 sends for ever without waiting is not read while more than `WAITING_BYTES_MAX` of it wait here.
@@ -19,17 +21,19 @@ import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from deadheat.engine.postgres.side import Side
+from deadheat.engine.postgres.side import CONNECT_SECONDS, Side, fatal
+from deadheat.engine.postgres.tls import Tls
 from deadheat.errors import ProtocolError, SetupError
-from deadheat.pgwire import Cancel, Flight, Forward, Refuse, Reply, Session
+from deadheat.pgwire import Cancel, Flight, Forward, Refuse, Reply, Secure, Session
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Coroutine, Iterator
     from types import TracebackType
 
+    from deadheat.engine.postgres.tls import Demand
     from deadheat.pgwire import Result, Transaction
 
-CONNECT_SECONDS = 10.0
 ARRIVAL_SECONDS = 60.0  # for a client to say what it wants; Postgres's own authentication_timeout
 READ_BYTES_MAX = 1 << 16  # of a client, before what they hold is sent on
 WAITING_BYTES_MAX = 1 << 20  # of a client, kept here because a flight before them is held
@@ -37,6 +41,10 @@ UNANSWERED_MAX = 10_000  # flights; most of them are a few bytes to the kernel a
 HELD_BYTES_MAX = 8 << 20  # of an answer whose end is held
 REACHING = "the server is not reached yet"
 FULL = "too much of the client waits here"
+BOTH = (
+    "Deadheat's proxy reaches the server by TLS and cannot speak TLS to its client as well: channel binding "
+    "(SCRAM-SHA-256-PLUS) cannot pass. Set sslmode=disable in the client's database URL."
+)
 
 
 class SqlGate(Protocol):
@@ -82,12 +90,24 @@ class PostgresProxy:
     """Listens on a loopback port for one server, 0 for any; ``gate`` None only forwards.
 
     ``address`` is a host and port, or the path of a Unix socket. A gate may be changed for another
-    one at any time. ``refused`` counts the connections that were closed for what they sent.
+    one at any time. ``refused`` counts the connections that were closed for what they sent. ``tls`` is
+    what clients are offered TLS with, ``demand`` how the server is reached by it; one that only forwards
+    leaves that to the two.
     """
 
-    def __init__(self, address: tuple[str, int] | str, gate: SqlGate | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int] | str,
+        gate: SqlGate | None = None,
+        *,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        demand: Demand | None = None,
+    ) -> None:
         self.address = address
         self.gate = gate
+        self.tls = tls
+        self.demand = demand
         self.connections: set[ProxyConnection] = set()
         self.sides: set[Side] = set()  # the sockets that are open, of closed connections as well
         self.refused = 0
@@ -131,15 +151,6 @@ class PostgresProxy:
     def pids(self) -> dict[int, ProxyConnection]:
         """Give the backends that serve the target, with their connections."""
         return {c.pid: c for c in self.connections if c.pid is not None}
-
-    async def open_upstream(self, side: Side) -> None:
-        """Connect a side to the server; OSError or TimeoutError when it cannot be reached."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_SECONDS):
-            if isinstance(self.address, str):
-                await loop.create_unix_connection(lambda: side, self.address)
-            else:
-                await loop.create_connection(lambda: side, *self.address)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something for as long as the proxy stands."""
@@ -214,7 +225,7 @@ class ProxyConnection:
 
     def refuse(self, sqlstate: str, message: str) -> None:
         """Tell the client why it is not served, and close."""
-        self.client.refuse(_fatal(sqlstate, message))
+        self.client.refuse(fatal(sqlstate, message))
         self._end()
         self.server.close()
 
@@ -233,7 +244,7 @@ class ProxyConnection:
 
     async def _reach(self) -> None:
         try:
-            await self._proxy.open_upstream(self.server)
+            await self.server.connect(self._proxy.address, self._proxy.demand)
         except (OSError, TimeoutError) as error:
             why = str(error) or f"no answer within {CONNECT_SECONDS:.0f} s"
             self.refuse("08001", f"Deadheat's proxy does not reach the Postgres server: {why}")
@@ -256,7 +267,7 @@ class ControlledConnection(ProxyConnection):
 
     def __init__(self, proxy: PostgresProxy) -> None:
         super().__init__(proxy)
-        self.session = Session()
+        self.session = Session(offers_tls=proxy.tls is not None)
         self.hold_result = False  # hold the answer to what is under way, once it is complete
         self.under_way: deque[Flight] = deque()  # sent, not yet answered
         self._unread: deque[bytes] = deque()  # of the client, while too much waits
@@ -362,12 +373,33 @@ class ControlledConnection(ProxyConnection):
         for item in items:
             if isinstance(item, Refuse):
                 self.client.write(b"N")
+            elif isinstance(item, Secure):
+                self._secure(item.data)
+            elif self._cannot_be_secure():
+                return False
             elif isinstance(item, Cancel):
                 self.to_server(item.data)  # on a connection of its own, as the protocol wants it
             else:
                 self._waiting.append(item)
                 self._waiting_bytes += len(item.data)
                 self._unsent += isinstance(item, Flight)
+        return True
+
+    def _secure(self, begun: bytes) -> None:
+        """Begin TLS with the client, who has asked for it or has sent the first bytes of it."""
+        assert self._proxy.tls is not None  # it was offered
+        if begun:
+            begun += b"".join(self._unread)
+            self._unread.clear()
+        else:
+            self.client.write(b"S")
+        self.client.secure(Tls(self._proxy.tls, direct=bool(begun)), begun)
+
+    def _cannot_be_secure(self) -> bool:
+        """Refuse TLS on both sides at once."""
+        if self.client.tls is None or self._proxy.demand is None:
+            return False
+        self.refuse("28000", BOTH)
         return True
 
     def _send_next(self) -> bool:
@@ -457,10 +489,3 @@ class ControlledConnection(ProxyConnection):
 
 
 _OPEN = OpenGate()
-
-
-def _fatal(sqlstate: str, message: str) -> bytes:
-    """Give an ErrorResponse that ends a connection."""
-    text = message.encode("utf-8", "replace").replace(b"\0", b"?")
-    fields = b"SFATAL\0VFATAL\0C" + sqlstate.encode() + b"\0M" + text + b"\0\0"
-    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deadheat.engine.postgres.dsn import Dsn
+    from deadheat.engine.postgres.tls import Demand
 
 PREFIX = "deadheat_"
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -37,9 +38,13 @@ class PostgresServer:
         """Give the URL of a database here: ``postgresql://user:password@host:port/database``."""
         return self._dsn.url(database)
 
-    def plain_address(self) -> tuple[str, int] | str | None:
-        """Give where to reach the server without TLS: host and port, or a socket's path; None if not."""
-        return self._dsn.plain_address()
+    def address(self) -> tuple[str, int] | str:
+        """Give where the server is reached: host and port, or a socket's path."""
+        return self._dsn.address()
+
+    def demand(self) -> Demand | None:
+        """Say how it is reached by TLS, if it is."""
+        return self._dsn.demand()
 
     def dsn_through(self, port: int, database: str) -> str:
         """Give the URL of a database here through a proxy that listens on a loopback port."""

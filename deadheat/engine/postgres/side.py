@@ -3,17 +3,22 @@
 A side that does not take what is written to it keeps the other one from being read. After `close` what
 was written still goes out, but not for longer than `LINGER_SECONDS`. After `refuse` the peer is not
 listened to any more, yet is read for as long: a socket that is closed with bytes unread is reset by the
-kernel, and the peer might never see what it was told.
+kernel, and the peer might never see what it was told. A side that has been secured speaks TLS: what is
+handed on and written is plain, what the socket sees is not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deadheat.engine.postgres.tls import Demand, Tls
+
+CONNECT_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 UNWRITABLE = "the other side does not read"
 
@@ -34,11 +39,26 @@ class Side(asyncio.Protocol):
     def __init__(self, ends: Ends, take: Callable[[bytes], None], kept: set[Side]) -> None:
         self.other: Side | None = None
         self.transport: asyncio.Transport | None = None
+        self.tls: Tls | None = None
         self._take = take
         self._ends = ends
         self._kept = kept
         self._pauses: set[str] = set()
         self._clock: asyncio.TimerHandle | None = None
+
+    async def connect(self, address: tuple[str, int] | str, demand: Demand | None) -> None:
+        """Connect to a server, in TLS as it demands; OSError or TimeoutError when it cannot be reached."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if isinstance(address, str):
+                await loop.create_unix_connection(lambda: self, address)
+            elif demand is None:
+                await loop.create_connection(lambda: self, *address)
+            else:
+                transport, self.tls = await demand.reach(*address)
+                transport.set_protocol(self)
+                self.connection_made(transport)
+                transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the transport."""
@@ -48,7 +68,10 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has come."""
-        self._take(data)
+        if self.tls is not None:
+            data = self._opened(self.tls, data)
+        if data:
+            self._take(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the transport."""
@@ -86,15 +109,24 @@ class Side(asyncio.Protocol):
         """Write what is read here to the other side at once, from now on."""
         self._take = other.write
 
+    def secure(self, tls: Tls, data: bytes = b"") -> None:
+        """Speak TLS from now on; ``data`` are bytes of the handshake that have been read already."""
+        self.tls = tls
+        self.data_received(data)
+
     def write(self, data: bytes) -> None:
         """Write, if there is anybody to write to."""
         transport = self.transport
         if transport is not None and not transport.is_closing():
+            if self.tls is not None:
+                self.tls.write(data)
+                data = self.tls.taken()
             transport.write(data)
 
     def close(self) -> None:
         """Close; what was written still goes out for a while."""
         if self._is_open():
+            self._end_tls()
             self._transport().close()
             if self._transport().get_write_buffer_size():
                 self._end_later()
@@ -111,6 +143,8 @@ class Side(asyncio.Protocol):
             self.close()
             return
         try:
+            self._end_tls()
+            self.tls = None  # not a word goes out after this
             self._transport().write_eof()
         except OSError:  # it has gone, and nobody has read that yet
             self.abort()
@@ -120,6 +154,23 @@ class Side(asyncio.Protocol):
         """Close at once."""
         if self.transport is not None:
             self.transport.abort()
+
+    def _opened(self, tls: Tls, data: bytes) -> bytes:
+        """Give what TLS holds; what is none, or its end, closes."""
+        try:
+            plain = tls.read(data)
+        except ssl.SSLError:
+            plain, tls.is_over = b"", True
+        if self._is_open():
+            self._transport().write(tls.taken())
+        if tls.is_over:
+            self.close()
+        return plain
+
+    def _end_tls(self) -> None:
+        if self.tls is not None:
+            self.tls.end()
+            self._transport().write(self.tls.taken())
 
     def _is_open(self) -> bool:
         return self.transport is not None and not self.transport.is_closing()
@@ -131,6 +182,13 @@ class Side(asyncio.Protocol):
     def _end_later(self) -> None:
         if self._clock is None:
             self._clock = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
+
+
+def fatal(sqlstate: str, message: str) -> bytes:
+    """Give an ErrorResponse that ends a connection."""
+    text = message.encode("utf-8", "replace").replace(b"\0", b"?")
+    fields = b"SFATAL\0VFATAL\0C" + sqlstate.encode() + b"\0M" + text + b"\0\0"
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
 
 
 def _ignore(data: bytes) -> None:
