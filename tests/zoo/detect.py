@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deadheat.schedule import Strategy
 
 DETECTED = HERE / "detected.json"
+DETECTED_WITH_FAULTS = HERE / "detected_with_faults.json"  # of the one mutant that has them
 SCHEDULES = 100
 REPLAYS = 20
 SAMPLERS = ("random-walk", "pct", "portfolio")
