@@ -14,6 +14,7 @@ from deadheat.cli.explore import explore
 from deadheat.cli.init import init
 from deadheat.cli.replay import replay
 from deadheat.cli.report import report
+from deadheat.cli.risk import risk
 from deadheat.cli.run import run
 from deadheat.cli.serve import serve
 from deadheat.cli.soak import soak
@@ -28,5 +29,5 @@ def main() -> None:
     """Race a Stripe billing integration, and assert that nothing happens twice or is lost."""
 
 
-for command in (compare, doctor, explore, init, replay, report, run, serve, soak, stripe):
+for command in (compare, doctor, explore, init, replay, report, risk, run, serve, soak, stripe):
     main.add_command(command)

@@ -16,7 +16,7 @@ from deadheat.program import Deliveries, Do, name_of
 from deadheat.schedule import strand_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from deadheat.engine.cast import Part
     from deadheat.engine.conduct import Conductor
@@ -38,6 +38,18 @@ def actor_name(index: int) -> str:
         name = chr(ord("A") + digit) + name
         index -= 1
     return name
+
+
+def taking_part(program: Program, dropped: Collection[str]) -> dict[str, dict[str, Operation]]:
+    """Give the operations of a race by actor and strand (A1, A2, B1), without those that were dropped."""
+    actors = {}
+    for i, operations in enumerate(program.race):
+        actor = actor_name(i)
+        named = {f"{actor}{n}": operation for n, operation in enumerate(operations, 1)}
+        mine = {name: operation for name, operation in named.items() if strand_key(name) not in dropped}
+        if mine:
+            actors[actor] = mine
+    return actors
 
 
 @dataclass(slots=True, eq=False)
@@ -66,12 +78,20 @@ class Race:
                 group.create_task(self._play(group, actor, operations))
             await self.conductor.conduct(strategy, lambda: self._playing == 0)
 
-    async def at_once(self) -> None:
-        """Race without control: everybody goes when the barrier falls."""
+    async def at_once(self, starts_ms: Callable[[int], Sequence[float]]) -> None:
+        """Race without control: everybody goes when the barrier falls, or so many milliseconds later.
+
+        ``starts_ms`` gives when each of so many actors begins; streams of deliveries do not wait.
+        """
         barrier = asyncio.Event()
+        actors = self._actors()
+        people = [actor for actor in actors if actor in self._racing]
+        starts = dict(zip(people, starts_ms(len(people)), strict=True))
 
         async def play(actor: str, operations: Mapping[str, Operation]) -> None:
             await barrier.wait()
+            if starts.get(actor):
+                await asyncio.sleep(starts[actor] / 1000)
             for name, operation in operations.items():
                 if isinstance(operation, Deliveries):
                     await self.courier.stream(operation, actor, lambda: bool(self._racing))
@@ -81,7 +101,7 @@ class Race:
             self.courier.news.set()
 
         async with asyncio.TaskGroup() as group:
-            for actor, operations in self._actors().items():
+            for actor, operations in actors.items():
                 group.create_task(play(actor, operations))
             barrier.set()
 
@@ -96,14 +116,8 @@ class Race:
                 await rest()
 
     def _actors(self) -> dict[str, dict[str, Operation]]:
-        """Give the operations that take part by actor and strand: A1, A2, B1."""
-        actors = {}
-        for i, operations in enumerate(self.program.race):
-            actor = actor_name(i)
-            named = {f"{actor}{n}": operation for n, operation in enumerate(operations, 1)}
-            mine = {name: operation for name, operation in named.items() if self._takes_part(name)}
-            if mine:
-                actors[actor] = mine
+        actors = taking_part(self.program, self.dropped)
+        for actor, mine in actors.items():
             if not all(isinstance(operation, Deliveries) for operation in mine.values()):
                 self._racing.add(actor)
         return actors

@@ -276,7 +276,7 @@ class Run:
     async def _race(self, timed: bool) -> None:
         if isinstance(self.strategy, Barrage):
             self.gate.barrage = self.courier.barrage = self.strategy if timed else None
-            await self.race.at_once()
+            await self.race.at_once(self.strategy.starts_ms)
             self.gate.barrage = self.courier.barrage = None
         elif self.deployment.proxy is None:
             await self.race.one_by_one(self.rest)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deadheat.schedule.barrage import CALL_MS, DELIVERY_MS, Barrage
 
 MANY = 200
@@ -62,3 +68,23 @@ def test_a_call_can_be_asked_to_take_other_times() -> None:
     barrage.begin(1)
     calls = [barrage.latency((200.0, 300.0)) for _ in range(MANY)]
     assert all(200.0 <= call.to_effect_ms + call.to_response_ms <= 300.0 for call in calls)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_everybody_begins_at_once_where_nothing_else_is_asked_for(count: int) -> None:
+    drawn, undrawn = Barrage(1), Barrage(1)
+    assert drawn.starts_ms(count) == [0.0] * count
+    assert drawn.delay_ms() == undrawn.delay_ms(), "nothing was drawn: seeds mean what they meant"
+
+
+@given(st.integers(0, 2**32), st.integers(0, 6))
+def test_actors_begin_so_far_apart_one_after_the_other(seed: int, count: int) -> None:
+    starts = sorted(Barrage(seed, (50.0, 300.0)).starts_ms(count))
+    assert len(starts) == count
+    assert starts[:1] == [0.0][:count]
+    assert all(50.0 <= b - a <= 300.0 + 1e-9 for a, b in itertools.pairwise(starts))
+
+
+def test_either_actor_may_be_the_first() -> None:
+    barrage = Barrage(1, (50.0, 300.0))
+    assert {starts.index(0.0) for starts in (barrage.starts_ms(2) for _ in range(50))} == {0, 1}
