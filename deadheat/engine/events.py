@@ -148,6 +148,7 @@ class Coverage:
     the target sent, ``unattributed`` those of nobody known, ``disagreed`` those of whom one sign
     said this and another that, ``late`` those that came while another step was in the air.
     ``unordered`` are flights of which another overlapped. ``diverged`` replays left their schedule.
+    ``silent_s`` is how long who showed nothing was waited for, in ``silences`` periods.
     ``repeated`` schedules were run twice; ``differing`` says how those differed that did.
     ``conflicting`` pairs of steps touch the same relation or Stripe objects, one of them writing, as far as
     statements say; ``in_both_orders`` of them were. ``exhausted`` is there of an exhaustive search.
@@ -161,6 +162,8 @@ class Coverage:
     disagreed: int = 0
     late: int = 0
     unordered: int = 0
+    silent_s: float = 0.0
+    silences: int = 0
     diverged: int = 0
     repeated: int = 0
     differing: tuple[str, ...] = ()

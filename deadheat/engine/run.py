@@ -66,6 +66,7 @@ class Ran:
     ``trace`` are its choices, empty where nothing was controlled; ``strands`` maps those that took
     part to what they did. ``late``, ``unattributed``, ``disagreed`` (one sign named another strand
     than the next) and ``attributed`` count steps, ``diverged`` says how a replay left its schedule.
+    ``silent_s`` is how long, and ``silences`` in how many periods, who showed nothing was waited for.
     """
 
     history: History
@@ -80,6 +81,8 @@ class Ran:
     disagreed: int = 0
     attributed: int = 0
     unordered: int = 0
+    silent_s: float = 0.0
+    silences: int = 0
     diverged: str | None = None
 
     def raced(self, races: tuple[str, ...] = ()) -> bool:
@@ -136,6 +139,8 @@ async def run_program(
         disagreed=conductor.attribution.disagreed,
         attributed=conductor.attribution.rungs.total(),
         unordered=conductor.unordered,
+        silent_s=conductor.pace.silence.seconds,
+        silences=conductor.pace.silence.periods,
         diverged=strategy.finished() if isinstance(strategy, Replay) else None,
     )
 

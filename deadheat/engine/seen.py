@@ -68,6 +68,8 @@ class Seen:
     disagreed: int = 0
     late: int = 0
     unordered: int = 0
+    silent_s: float = 0.0
+    silences: int = 0
     repeated: int = 0
     differing: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)  # those of schedules, by kind
@@ -126,6 +128,8 @@ class Seen:
             self.disagreed += ran.disagreed
             self.late += ran.late
             self.unordered += ran.unordered
+            self.silent_s += ran.silent_s
+            self.silences += ran.silences
 
     def _show(self, found: Found) -> None:
         invariant = found.violation.invariant
@@ -201,6 +205,8 @@ class Seen:
             disagreed=self.disagreed,
             late=self.late,
             unordered=self.unordered,
+            silent_s=self.silent_s,
+            silences=self.silences,
             diverged=self.diverged,
             repeated=self.repeated,
             differing=tuple(self.differing),

@@ -43,6 +43,9 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
     if struck:
         kinds = ", ".join(f"{plain(kind)} {count}" for kind, count in sorted(struck.items()))
         yield f"faults: {struck.total()} ({kinds})"
+    if silences := sum(one.silences for one in covered):
+        waited_s = sum(one.silent_s for one in covered)
+        yield f"silence: waited {waited_s:.1f} s for who showed nothing, in {_many(silences, 'period')}"
     yield _inside(explorations)
     for exploration in explorations:
         if (search := exploration.coverage.exhausted) is not None:

@@ -139,6 +139,8 @@ def _coverage(exploration: Exploration) -> dict[str, Any]:
         "disagreed": covered.disagreed,
         "late": covered.late,
         "overlapped": covered.unordered,
+        "silent_s": round(covered.silent_s, 3),
+        "silences": covered.silences,
         "repeated": covered.repeated,
         "differing": list(covered.differing),
         "conflicting": covered.conflicting,

@@ -345,7 +345,7 @@ class Conductor:
     async def _stuck(self) -> None:
         """Wait for anything to move when nothing is held; Trouble when nothing does for too long."""
         began = time.perf_counter()
-        while not await self.pause(QUIET_MS / 1000):
+        while not await self.pace.pause(QUIET_MS / 1000, self.pace.silent_since()):
             await self.pace.look()
             if any(self.pace.is_busy(strand) for strand in self.live()) or self._eligible():
                 return

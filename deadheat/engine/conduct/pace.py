@@ -29,6 +29,22 @@ STUCK_SECONDS_MAX = 35.0  # longer than an HTTP call waits for its answer
 REST_SECONDS_MAX = 35.0
 
 
+@dataclass(slots=True)
+class Silence:
+    """How long a run has waited for those who showed nothing, in seconds, and in how many periods on end."""
+
+    seconds: float = 0.0
+    periods: int = 0
+    _until: float = 0.0
+
+    def lasted(self, since: float, now: float) -> None:
+        """Count a time in which nothing was shown; what was counted before is not counted again."""
+        if now > self._until:
+            self.periods += since > self._until
+            self.seconds += now - max(since, self._until)
+            self._until = now
+
+
 @dataclass(slots=True, eq=False)
 class Pace:
     """Watches the strands of one conductor. ``in_air`` is the strand released last."""
@@ -42,6 +58,8 @@ class Pace:
     recheck: bool = False  # something has come back since blocked flights were last asked about
     foreign_since: dict[int, float] = field(default_factory=dict)
     left_since: dict[int, float] = field(default_factory=dict)
+    silence: Silence = field(default_factory=Silence)
+    worked_at: float = 0.0  # when something was last known to be at work
 
     async def quiet(self, *, to_rest: bool = False) -> None:
         """Wait until nothing moves; Trouble when that never comes."""
@@ -55,8 +73,36 @@ class Pace:
                 return
             if now - began > REST_SECONDS_MAX:
                 raise Trouble(f"no rest within {REST_SECONDS_MAX:.0f} s: {self.situation()}")
-            if not await self.conductor.pause(wait_s) and self.sql is not None and self.sql.is_due():
+            moved = await self.pause(wait_s, self.silent_since(to_rest=to_rest))
+            if not moved and self.sql is not None and self.sql.is_due():
                 await self.look()
+
+    async def pause(self, seconds: float, silent_since: float | None) -> bool:
+        """Wait for a sign of life, so long at the most, and count it where only silent ones were waited for.
+
+        A time shorter than the quiet period is none: a target needs a moment for everything.
+        """
+        moved = await self.conductor.pause(seconds)
+        now = time.perf_counter()
+        if silent_since is None:
+            self.worked_at = now
+        elif now - silent_since >= QUIET_MS / 1000:
+            self.silence.lasted(silent_since, now)
+        return moved
+
+    def silent_since(self, *, to_rest: bool = True) -> float | None:
+        """Say since when nothing has been shown by anybody waited for; None where something is at work.
+
+        In a race nobody waits for who was found silent, unless nothing else is left.
+        """
+        moved_at = 0.0
+        for strand in self.conductor.strands.values():
+            if strand.executing or strand.calls:
+                return None
+            shows_nothing = strand.is_open and not (strand.held or strand.blocked)
+            if shows_nothing and (to_rest or not strand.silent):
+                moved_at = max(moved_at, strand.moved_at)
+        return max(moved_at, self.worked_at) if moved_at else None
 
     def is_busy(self, strand: Strand) -> bool:
         """Whether a step of this strand may come by itself, soon."""

@@ -135,6 +135,7 @@ def test_a_clean_exploration_says_what_it_covered() -> None:
         "  ordered: 20 distinct schedules, 410 choices",
         "  attribution: 4 (0.50%) nobody's, 8 (1.00%) doubtful, 2 (0.25%) late, of 800 steps",
         "  conflicts: 12 pairs of steps seen to conflict, 9 in both orders",
+        "  silence: waited 3.2 s for who showed nothing, in 14 periods",
         "  inside statements: 3 flights overlapped another, their insides in no chosen order; writes were "
         "parked in 4 runs; every other flight was one step",
         "  run twice: 10 schedules, 1 differed, first: step 7 was to be A1s1, which never came; "

@@ -41,11 +41,22 @@ def summarised(explorations: Sequence[Exploration], **changes: object) -> dict[s
 
 def coverage(sampled: int) -> dict[str, Any]:
     """What an exploration says that covered nothing under control."""
-    counts = ("schedules", "choices", "steps", "unattributed", "disagreed", "late", "overlapped", "repeated")
+    counts = (
+        "schedules",
+        "choices",
+        "steps",
+        "unattributed",
+        "disagreed",
+        "late",
+        "overlapped",
+        "silences",
+        "repeated",
+    )
     return {
         "sampled": sampled,
         "bound": None,
         **dict.fromkeys(counts, 0),
+        "silent_s": 0.0,
         "differing": [],
         "conflicting": 0,
         "in_both_orders": 0,
@@ -92,6 +103,8 @@ def test_findings_of_a_schedule_are_one_and_coverage_is_told() -> None:
         "disagreed": 8,
         "late": 2,
         "overlapped": 3,
+        "silent_s": 3.24,
+        "silences": 14,
         "repeated": 10,
         "differing": ["step 7 was to be A1s1, which never came; held: nothing"],
         "conflicting": 12,
