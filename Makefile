@@ -11,7 +11,7 @@ export PYTHONNOUSERSITE = 1
 export PIP_USER = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help race soak test lint fuzz bench clean environment environment-dev environment-soak stripe-mock
+.PHONY: help race soak test lint examples fuzz bench clean environment environment-dev environment-soak stripe-mock
 
 # stripe-mock, where `make` put it there and the user named none.
 WITH_STRIPE_MOCK = if [ -x .tools/stripe-mock ] && [ -z "$${DEADHEAT_STRIPE_MOCK+set}" ]; then \
@@ -27,6 +27,7 @@ help:
 	@echo '             as above, and ARGS="…" is passed on to `deadheat soak`'
 	@echo 'make test    lint, types, layering and every test; ARGS="…" is passed on to pytest'
 	@echo 'make lint    only what the code base says of itself: lint, types, layering, house rules'
+	@echo 'make examples  install dj-stripe and a site on Node, and race them, in minutes; see docs/examples.md'
 	@echo 'make fuzz    hostile bytes on every port, a million inputs or 20 minutes; ARGS="--minutes 5"'
 	@echo 'make bench   what proxy, simulator and control cost, side by side; see docs/benchmarks.md'
 	@echo 'make clean   remove .venv, .tools and caches; what runs found, in .deadheat, stays'
@@ -42,6 +43,10 @@ test: environment-dev stripe-mock
 
 lint: environment-dev
 	@exec .venv/bin/python -m pytest --quiet tests/house $(ARGS)
+
+examples: environment-dev stripe-mock
+	@$(WITH_STRIPE_MOCK); export DEADHEAT_EXAMPLES=1; \
+		exec .venv/bin/python -m pytest -q -s tests/examples $(ARGS)
 
 fuzz: environment-dev
 	@exec .venv/bin/python tests/integration/fuzz.py $(ARGS)
