@@ -6,6 +6,7 @@ import ast
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,22 @@ def test_who_is_left_of_the_group_goes_when_its_leader_ends(tmp_path: Path) -> N
         return int(output.read_text())
 
     all_gone([asyncio.run(run())])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to the watcher")
+def test_orphans_in_sessions_of_their_own_go_when_the_leader_ends(tmp_path: Path) -> None:
+    """The shell forks a daemon, whose own child it orphans: neither is of the group."""
+
+    async def run() -> None:
+        forks = "setsid sh -c 'setsid sleep 1000 & echo $! >> pids; exec sleep 1000' & echo $! >> pids"
+        async with spawn(["sh", "-c", f"{forks}; while [ $(wc -l < pids) -lt 2 ]; do :; done"], env=ENV,
+                         cwd=tmp_path) as child:  # fmt: skip
+            assert await child.wait() == 0
+        begun = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+        assert len(begun) == 2
+        assert not any(lives(pid) for pid in begun)
+
+    asyncio.run(run())
 
 
 def test_a_child_whose_watcher_was_killed_is_not_kept() -> None:

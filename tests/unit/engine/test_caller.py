@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deadheat import World
+from deadheat.engine import caller
 from deadheat.engine.caller import Caller, http_client
 from deadheat.engine.cast import Cast
 from deadheat.errors import Trouble
@@ -220,6 +221,14 @@ def test_no_answer_is_an_answer_without_status(browsers: Browsers, error: type[h
     )
     last = browsers.recorder.history().steps[-1]
     assert (last.kind, last.seq, last.data["status"]) == (StepKind.ANSWER, answer.seq, None)
+    assert answer.why == last.data["why"] != ""
+
+
+def test_an_answer_without_end_is_none(browsers: Browsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caller, "ANSWER_BYTES_MAX", 1 << 20)
+    browsers.site.says["/account"] = lambda: httpx.Response(200, content=b" " * ((1 << 20) + 1))
+    answer = browsers.do(browsers.ada, ACCOUNT)
+    assert (answer.status, answer.why) == (None, "its body is longer than 1 MB")
 
 
 def test_a_session_counts_whichever_call_sets_it(browsers: Browsers) -> None:
