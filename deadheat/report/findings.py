@@ -106,10 +106,7 @@ def group_lines(group: Group, history: Path | None, replay_options: str = "") ->
         lines += why_lines(proof)
     for finding in group.findings:
         lines += evidence_lines(finding)
-        lines.append(
-            f"    Shown in {finding.shown_in} of {_many(finding.runs, 'run')} of {plain(finding.strategy)}, "
-            f"first after {_many(finding.runs_until_found, 'run')} of the scenario."
-        )
+        lines.append(f"    {shown_line(finding)}")
     lines += [f"  {line}" for line in how_sure(group, history)]
     if group.first.token is not None:
         lines.append(f"  deadheat replay {plain(group.first.token)}{replay_options}")
@@ -146,6 +143,14 @@ def evidence_lines(finding: Finding) -> list[str]:
     if len(evidence) > EVIDENCE_MAX:
         lines.append(f"    ... and {len(evidence) - EVIDENCE_MAX} more of the kind.")
     return lines
+
+
+def shown_line(finding: Finding) -> str:
+    """Say how often the strategy hit it."""
+    return (
+        f"Shown in {finding.shown_in} of {_many(finding.runs, 'run')} of {plain(finding.strategy)}, "
+        f"first after {_many(finding.runs_until_found, 'run')} of the scenario."
+    )
 
 
 def target_option(target: str, folder: Path) -> str:

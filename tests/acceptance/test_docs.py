@@ -97,9 +97,20 @@ def test_every_option_of_run_is_in_the_readme(command: str) -> None:
     assert {option for option in options_of(command) if option not in text} == set()
 
 
-def test_every_option_of_replay_is_in_the_docs() -> None:
+@pytest.mark.parametrize("command", ["replay", "report", "compare"])
+def test_every_option_is_in_the_docs(command: str) -> None:
     text = (CHECKOUT / "docs/cli.md").read_text()
-    assert {option for option in options_of("replay") if option not in text} == set()
+    assert {option for option in options_of(command) if option not in text} == set()
+
+
+def test_every_picture_is_there_and_small() -> None:
+    shown = [
+        page.parent / name
+        for page in PAGES
+        for name in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())
+    ]
+    assert shown
+    assert {path.name: path.stat().st_size for path in shown if path.stat().st_size > 300_000} == {}
 
 
 def test_every_strategy_is_in_the_readme_and_explained() -> None:

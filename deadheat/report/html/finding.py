@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.invariants import BUILT_IN
 from deadheat.proof import prove
-from deadheat.report.findings import how_sure, proofs_of
+from deadheat.report.findings import how_sure, proofs_of, shown_line
 from deadheat.report.html.markup import Markup, joined, lines, tag
 from deadheat.report.html.picture import picture
 from deadheat.report.steps import told
@@ -68,12 +68,7 @@ def _evidence(finding: Finding) -> Markup:
     return joined(
         tag("h4", finding.invariant, f" holds when {holds_when}." if holds_when else ""),
         *(tag("p", one.says) for one in finding.violation.evidence),
-        tag(
-            "p",
-            f"Shown in {finding.shown_in} of {finding.runs} runs of {finding.strategy}, first after "
-            f"{finding.runs_until_found} runs of the scenario.",
-            class_="soft",
-        ),
+        tag("p", shown_line(finding), class_="soft"),
     )
 
 
