@@ -31,6 +31,7 @@ async def examine_control(page: Page, deployment: Deployment, crossings: Crossin
     alone = True
     if reach.statements:
         _tell_statements(page, deployment, crossings)
+        _tell_tls(page, deployment)
         alone = await _examine_traffic(page, deployment)
     found = Reach(
         database=reach.database,
@@ -67,6 +68,21 @@ def _tell_statements(page: Page, deployment: Deployment, crossings: Crossings) -
         "Hand the target {postgres.url} in [target.env]; one that runs already: this host and port in its "
         "DATABASE_URL.",
     )
+
+
+def _tell_tls(page: Page, deployment: Deployment) -> None:
+    """Say whether a target that wants TLS to its database gets it; the server's own is reached or is not."""
+    assert deployment.proxy is not None  # statements are within reach
+    if deployment.proxy.demand is not None:
+        page.ok("TLS", "spoken to the database server; the target has to do without (sslmode=disable)")
+    elif deployment.proxy.tls is None:
+        page.warn(
+            "TLS",
+            "not offered to the target: trustme is not installed, so one that insists on it cannot connect",
+            "pip install 'deadheat[tls]', or sslmode=disable in the target's database URL.",
+        )
+    else:
+        page.ok("TLS", "offered to the target, with a certificate of this run (channel binding cannot pass)")
 
 
 async def _examine_traffic(page: Page, deployment: Deployment) -> bool:
