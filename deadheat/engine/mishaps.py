@@ -16,6 +16,7 @@ from deadheat.engine.conduct.strands import Variant
 from deadheat.engine.postgres.proxy import OpenGate
 from deadheat.engine.stripe_server import OpenGate as OpenStripe
 from deadheat.errors import Trouble
+from deadheat.history import Plane, StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from deadheat.engine.conduct import Conductor
     from deadheat.engine.conduct.strands import Hold, Strand
     from deadheat.engine.deployment import Deployment
+    from deadheat.history import Recorder
 
+KINDS = {kind.value: kind for kind in StepKind}  # of held steps; a parked write is a flight
 OURS = ("request", "delivery", "act")  # kinds of steps that are not the target's
 END_SECONDS_MAX = 10.0  # for a killed target's connections and calls to end
 
@@ -34,6 +37,7 @@ class Mishaps:
 
     deployment: Deployment
     conductor: Conductor
+    recorder: Recorder
 
     def of(self, hold: Hold) -> Iterator[Variant]:
         """Give what may go wrong at a held step."""
@@ -46,6 +50,19 @@ class Mishaps:
         # A parked backend does not see that its client has gone: it would wait for ever.
         if self.deployment.target.is_ours and plane is not None and plane.parking is None:
             yield Variant("kill", self._kill, stays=True)
+
+    def note(self, fault: Hold) -> None:
+        """Record what goes wrong, before it does; whoever made the step possible makes it happen."""
+        step, variant = fault.instead_of, fault.variant
+        assert step is not None  # it is a fault
+        assert variant is not None
+        self.recorder.record(
+            actor=fault.strand.actor,
+            plane=Plane.FAULT,
+            kind=KINDS.get(step.kind, StepKind.FLIGHT),
+            label=f"{variant.what} {step.name.label.partition(' ')[2]}",
+            data={"strand": fault.strand.name, "fault": variant.what, "step": str(step.name)},
+        )
 
     def _hang_up(self, strand: Strand) -> None:
         assert strand.call is not None  # it was offered

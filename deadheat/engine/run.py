@@ -55,7 +55,6 @@ LEAD = "before"
 RUN_SECONDS_MAX = 120.0
 WARM_QUIET_SECONDS = 0.3
 WARM_LOOKS_MAX = 20
-KINDS = {kind.value: kind for kind in StepKind}  # of held steps; a parked write is a flight
 SOURCES = ("event", "invoice", "checkout.session")  # what an effect may have come of
 
 
@@ -189,8 +188,8 @@ class Run:
             conductor=self.conductor,
             call_ms=deployment.settings.stripe_latency_ms,
         )
-        self.conductor.on_fault = self._on_fault
-        self.conductor.more_variants = Mishaps(deployment, self.conductor).of
+        mishaps = Mishaps(deployment, self.conductor, recorder)
+        self.conductor.on_fault, self.conductor.more_variants = mishaps.note, mishaps.of
         self.acts = Acts(self.account, self.cast, self.mark)
         self.outbox = self._outbox()
         doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())
@@ -229,19 +228,6 @@ class Run:
     def _on_effect(self) -> None:
         self.courier.news.set()
         self.conductor.wake()
-
-    def _on_fault(self, fault: Hold) -> None:
-        step, variant = fault.instead_of, fault.variant
-        assert step is not None  # it is a fault
-        assert variant is not None
-        what, label = variant.what, step.name.label.partition(" ")[2]
-        self.recorder.record(
-            actor=fault.strand.actor,
-            plane=Plane.FAULT,
-            kind=KINDS.get(step.kind, StepKind.FLIGHT),
-            label=f"{what} {label}",
-            data={"strand": fault.strand.name, "fault": what, "step": str(step.name)},
-        )
 
     async def to_the_end(self, number: int, *, timed: bool = True) -> Settled:
         """Play the run; Trouble when it cannot be judged."""
