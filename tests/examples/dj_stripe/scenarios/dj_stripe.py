@@ -21,6 +21,16 @@ def events_of_a_payment(world: World) -> Program:
     )
 
 
+@scenario(needs=("sign-up", "check-out"), races=("deliveries", "deliveries"))
+def events_of_a_renewal(world: World) -> Program:
+    """All that was there before is known, and the events of one new invoice come all at once."""
+    ada = world.user()
+    return Program(
+        before=[ada.do("sign-up"), ada.do("check-out"), ada.pay(), world.deliveries(), ada.renew()],
+        race=[[world.deliveries(order="any")]],
+    )
+
+
 @scenario(needs=("sign-up",), races=("sign-up", "sign-up"))
 def two_sign_ups(world: World) -> Program:
     """One person signs up in two tabs: dj-stripe's Customer.get_or_create, twice."""
