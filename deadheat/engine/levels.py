@@ -5,11 +5,10 @@
     2  and Stripe: the target's Stripe base is our simulator, so its calls, acts and webhooks are ours
     3  and statements: the target's database is our proxy's port, so every order is a choice
 
-A target that Deadheat starts has level 3, or 2 where its server demands TLS. One that runs already has
-what the settings name: a DSN to read, a port for the simulator, a port for the proxy. Each level runs
-what it can. What it cannot see is *not checked*, with the reason; what it cannot do (pay a session at a
-Stripe that is not ours, deliver an event) is left out of a program, and a scenario whose race that would
-take away is skipped by name.
+A target that Deadheat starts has level 3. One that runs already has what the settings name: a DSN to
+read, a port for the simulator, a port for the proxy. Each level runs what it can. What it cannot see is
+*not checked*, with the reason; what it cannot do (pay a session at a Stripe that is not ours, deliver an
+event) is left out of a program, and a scenario whose race that would take away is skipped by name.
 """
 
 from __future__ import annotations

@@ -186,6 +186,7 @@ def test_pgbench(server: PostgresServer, mode: str) -> None:
             "channel binding required, but SSL not in use",
         ),
         ("sslmode=verify-full&sslrootcert={nowhere}", "root certificate file .* does not exist"),
+        ("sslmode=verify-ca&sslrootcert={another}", "certificate verify failed"),
         ("sslmode=verify-full&sslrootcert={another}", "certificate verify failed"),
         ("sslmode=verify-full&sslrootcert=system", "certificate verify failed"),
     ],
