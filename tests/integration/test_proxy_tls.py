@@ -249,6 +249,21 @@ def test_gss_is_declined_and_tls_follows(server: PostgresServer) -> None:
     on_tls(server, story)
 
 
+def test_a_newer_protocol_is_negotiated_by_the_server(server: PostgresServer) -> None:
+    """Whoever asks for 3.9 is told 3.2 by PostgreSQL 18, and which options it does not know."""
+    body = (0x30009).to_bytes(4, "big") + b"user\0postgres\0_pq_.later\0on\0\0"
+
+    async def story(at: Stage) -> None:
+        client = await _secured(at)
+        client.send((len(body) + 4).to_bytes(4, "big") + body)
+        told = b"\x00\x03\x00\x02" + (1).to_bytes(4, "big") + b"_pq_.later\0"
+        await client.reads(message("v", told))
+        assert await client.reader.readexactly(1) == b"R"
+        client.close()
+
+    on_tls(server, story)
+
+
 def _unverified(*, alpn: bool = True) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
