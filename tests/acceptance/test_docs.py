@@ -97,7 +97,7 @@ def test_every_option_of_run_is_in_the_readme(command: str) -> None:
     assert {option for option in options_of(command) if option not in text} == set()
 
 
-@pytest.mark.parametrize("command", ["replay", "report", "compare"])
+@pytest.mark.parametrize("command", ["replay", "report", "compare", "risk"])
 def test_every_option_is_in_the_docs(command: str) -> None:
     text = (CHECKOUT / "docs/cli.md").read_text()
     assert {option for option in options_of(command) if option not in text} == set()
