@@ -103,8 +103,10 @@ def _inside(sample: Sample) -> Iterator[str]:
 
 
 def _many(number: float) -> str:
-    """Write so many: whole from 10 on, where a tenth tells nothing."""
-    return f"{number:.0f}" if number >= 9.95 else f"{number:.1f}"
+    """Write so many: whole from 10 on, where a tenth tells nothing, and finely near 1."""
+    if number >= 9.95:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if number >= 1.95 else f"{number:.2f}"
 
 
 def _range(between: tuple[float, float]) -> str:

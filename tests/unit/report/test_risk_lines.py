@@ -38,8 +38,9 @@ def risk(violated: int, judged: int, *, search: Sample | None = None, name: str 
     ("violated", "judged", "said"),
     [
         (3, 1020, "1 in 340 double clicks (95%: 1 in 117 to 1 in 1648, Clopper-Pearson)"),
-        (9, 24, "1 in 2.7 double clicks (95%: 1 in 1.7 to 1 in 5.3, Clopper-Pearson)"),
-        (40, 40, "every one of 40 double clicks (95%: at least 1 in 1.1, Clopper-Pearson)"),
+        (9, 24, "1 in 2.7 double clicks (95%: 1 in 1.68 to 1 in 5.3, Clopper-Pearson)"),
+        (144, 150, "1 in 1.04 double clicks (95%: 1 in 1.02 to 1 in 1.09, Clopper-Pearson)"),
+        (40, 40, "every one of 40 double clicks (95%: at least 1 in 1.10, Clopper-Pearson)"),
         (0, 600, "fewer than 1 in 200 double clicks (95%, none in 600)"),
         (0, 3, "none in 3, too few to say anything"),
         (0, 0, "none in 0, too few to say anything"),
