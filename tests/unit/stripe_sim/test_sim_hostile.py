@@ -21,7 +21,7 @@ from deadheat.stripe_sim.routes import ROUTES
 
 KEY = "sk_test_hostile"
 SEED = 20261127
-CALLS = 4_000
+CALLS = 8_000
 VERSIONS = (
     None,
     "2024-06-20",
