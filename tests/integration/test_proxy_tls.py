@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 MODES = ("open", "later")
+HANGS_SECONDS = 150.0
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 SSL_REQUEST, GSS_REQUEST = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
 
@@ -49,8 +51,13 @@ def on_tls(
         async with asyncio.timeout(60), stage(server, mode, gate, tls=own_context()) as at:
             await story(at)
 
-    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(play())
+    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
+    try:
+        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+            runner.run(play())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def over_tls(connection: psycopg.Connection[Any]) -> bool:
@@ -214,26 +221,6 @@ def test_channel_binding_that_is_preferred_does_without(server: PostgresServer) 
     on_tls(server, lambda at: asyncio.to_thread(work, at.dsn))
 
 
-def test_a_query_is_cancelled_over_tls_by_a_long_key(server: PostgresServer) -> None:
-    def work(dsn: str) -> None:
-        options = "sslmode=require&min_protocol_version=3.2&max_protocol_version=3.2"
-        with (
-            closing(psycopg.connect(f"{dsn}?{options}", autocommit=True)) as sleeping,
-            closing(psycopg.connect(dsn, autocommit=True)) as watching,
-        ):
-            assert sleeping.pgconn.full_protocol_version == 30002
-            sleeping.pgconn.send_query(b"select pg_sleep(60)")
-            asked = "select wait_event from pg_stat_activity where pid = %s"
-            while watching.execute(asked, (sleeping.info.backend_pid,)).fetchone() != ("PgSleep",):
-                pass
-            sleeping.cancel_safe(timeout=5)
-            result = sleeping.pgconn.get_result()
-            assert result is not None
-            assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
-
-    on_tls(server, lambda at: asyncio.to_thread(work, at.dsn))
-
-
 def test_gss_is_declined_and_tls_follows(server: PostgresServer) -> None:
     async def story(at: Stage) -> None:
         client = await connected(at.proxy.port)
@@ -297,8 +284,13 @@ def test_what_is_no_beginning_never_reaches_the_server(data: bytes, begins: byte
         async with asyncio.timeout(20), fake_server() as fake, stage(fake, tls=own_context()) as at:
             await story(at)
 
-    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(play())
+    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
+    try:
+        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+            runner.run(play())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def test_plain_bytes_after_the_answer_are_no_start_up() -> None:
@@ -359,8 +351,13 @@ def test_either_end_takes_the_other_with_it(loop: str) -> None:
                     assert await client.rest() == last, "and no reset, but the end that TLS has"
                     client.close()
 
-    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        runner.run(play())
+    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
+    try:
+        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+            runner.run(play())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def test_what_the_client_does_wrong_it_is_told_within(monkeypatch: pytest.MonkeyPatch) -> None:
