@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
-from deadheat.schedule.names import actor_of
+from deadheat.schedule.pct import unit_of
 from deadheat.schedule.strategy import default_choice
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ class Exhaustive:
         self._made: list[str] = []
         self._used = 0
         self._last: str | None = None
+        self._mover: str | None = None
         self._found: list[Prefix] = []
         self._lost = False
 
@@ -140,7 +141,8 @@ class Exhaustive:
     def begin(self, run: int) -> None:
         """Start the run of the prefix that was taken; it is numbered for others."""
         self._made, self._found = [], []
-        self._used, self._last, self._lost = self._prefix.preemptions, None, False
+        self._used, self._lost = self._prefix.preemptions, False
+        self._last = self._mover = None
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Give the prefix's next step, or nothing while it is not held; after it the default policy's."""
@@ -154,7 +156,7 @@ class Exhaustive:
         elif not self._lost:
             self._branch(held, chosen)
         self._made.append(held[chosen].name.key)
-        self._last = held[chosen].name.strand
+        self._last, self._mover = held[chosen].name.strand, unit_of(held[chosen])
         return (chosen,)
 
     def give_up(self) -> None:
@@ -173,18 +175,11 @@ class Exhaustive:
 
     def _branch(self, held: Sequence[Held], default: int) -> None:
         """Note what else could go here, the step that would be tried first last."""
-        can_go_on = self._last is not None and any(
-            _mover(step.name.strand) == _mover(self._last) for step in held
-        )
+        can_go_on = any(unit_of(step) == self._mover for step in held)
         for at in reversed(range(len(held))):
             if at == default:
                 continue
-            preempts = can_go_on and _mover(held[at].name.strand) != _mover(str(self._last))
+            preempts = can_go_on and unit_of(held[at]) != self._mover
             used = self._used + preempts
             if used <= self.frontier.preemptions:
                 self._found.append(Prefix((*self._made, held[at].name.key), used))
-
-
-def _mover(strand: str) -> str:
-    """Give who moves: a delivery by itself, else the actor."""
-    return strand if "/" in strand else actor_of(strand)

@@ -42,7 +42,7 @@ def page(started: SuiteStarted, finished: SuiteFinished, replay_options: str = "
         tag("h1", tag("span", word.upper(), class_=f"verdict {word}"), " ", started.target),
         *(
             tag("p", line.strip(), class_="soft" if at else None)
-            for at, line in enumerate(_said(finished, started))
+            for at, line in enumerate(closing_lines(finished, started))
         ),
         _contents(groups),
         _findings(groups, replay_options),
@@ -52,11 +52,6 @@ def page(started: SuiteStarted, finished: SuiteFinished, replay_options: str = "
         _environment(started),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _said(finished: SuiteFinished, started: SuiteStarted) -> list[str]:
-    """Give the verdict with all that qualifies it, as the console ends."""
-    return closing_lines(finished, started)
 
 
 def _contents(groups: Sequence[Group]) -> Markup:
