@@ -125,12 +125,14 @@ class Finding:
 class Exhausted:
     """How far an exhaustive search has come, over all invocations that went on with it.
 
-    ``done`` schedules of at most ``preemptions`` were run, ``waiting`` are known to be left, ``lost`` could
-    not be followed to their end: the same choices had brought other steps.
+    ``done`` schedules of at most ``preemptions`` were run, ``violated`` of them violated an invariant,
+    ``waiting`` are known to be left, ``lost`` could not be followed to their end: the same choices had
+    brought other steps.
     """
 
     preemptions: int
     done: int
+    violated: int
     waiting: int
     lost: int
 

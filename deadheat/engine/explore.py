@@ -305,7 +305,8 @@ class Explorer:
                     schedule = self._schedule(seen, strategy)
                     _, judgement = await self._counted(deployment, seen, strategy, schedule)
                 finally:
-                    strategy.ended(judged=judgement is not None)
+                    violated = judgement is not None and bool(judgement.violations)
+                    strategy.ended(judged=judgement is not None, violated=violated)
                     async with changed:
                         changed.notify_all()
                 if judgement is None and await self._retired(deployment):

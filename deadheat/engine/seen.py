@@ -221,6 +221,7 @@ def _exhausted(frontier: Frontier) -> Exhausted:
     return Exhausted(
         preemptions=frontier.preemptions,
         done=frontier.done,
+        violated=frontier.violated,
         waiting=len(frontier.waiting) + len(frontier.under_way),
         lost=frontier.lost,
     )

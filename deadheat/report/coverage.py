@@ -51,8 +51,8 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
         if (search := exploration.coverage.exhausted) is not None:
             yield (
                 f"exhaustive: {plain(exploration.scenario)}, {_many(search.done, 'schedule')} of at most "
-                f"{_many(search.preemptions, 'preemption')} run, {search.waiting} known to be left, "
-                f"{search.lost} not to be followed"
+                f"{_many(search.preemptions, 'preemption')} run, {_part(search.violated, search.done)} "
+                f"violated an invariant, {search.waiting} known to be left, {search.lost} not to be followed"
             )
     if repeated := sum(one.repeated for one in covered):
         differing = [how for one in covered for how in one.differing]

@@ -93,7 +93,8 @@ def worth_line(explorations: Sequence[Exploration]) -> str:
     done = sum(search.done for search in searches)
     most = f"at most {max(search.preemptions for search in searches)} preemptions"
     if all(search.is_complete for search in searches):
-        return f"all {done} schedules of {most} were run, and none violated an invariant"
+        violated = sum(search.violated for search in searches)  # this time none, in an earlier part perhaps
+        return f"all {done} schedules of {most} were run, and {violated or 'none'} violated an invariant"
     waiting, lost = sum(s.waiting for s in searches), sum(s.lost for s in searches)
     left = f"at least {waiting} are left: the same command goes on with them" if waiting else ""
     astray = f"{lost} could not be followed, and what lies below them was not run" if lost else ""

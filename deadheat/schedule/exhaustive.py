@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PREEMPTIONS = 2
 TRIES_MAX = 3  # of a prefix that cannot be followed: on a busy machine a step may come too late
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ class Prefix:
 class Frontier:
     """What is still to be run of the schedules of one program; runs of several strategies share it.
 
-    ``done`` counts schedules that were run, ``lost`` those that could not be followed.
+    ``done`` counts schedules that were run, ``violated`` those of them that violated an invariant, ``lost``
+    those that could not be followed.
     """
 
     preemptions: int = PREEMPTIONS
     waiting: list[Prefix] = field(default_factory=lambda: [Prefix()])
     under_way: list[Prefix] = field(default_factory=list)
     done: int = 0
+    violated: int = 0
     lost: int = 0
 
     @property
@@ -69,10 +71,11 @@ class Frontier:
         self.under_way.append(self.waiting.pop())
         return self.under_way[-1]
 
-    def finish(self, prefix: Prefix, found: Sequence[Prefix]) -> None:
+    def finish(self, prefix: Prefix, found: Sequence[Prefix], *, violated: bool = False) -> None:
         """Take in a run that followed its prefix, with what else could have been chosen after it."""
         self.under_way.remove(prefix)
         self.done += 1
+        self.violated += violated
         self.waiting.extend(found)
 
     def lose(self, prefix: Prefix) -> None:
@@ -95,6 +98,7 @@ class Frontier:
             "v": JSON_VERSION,
             "preemptions": self.preemptions,
             "done": self.done,
+            "violated": self.violated,
             "lost": self.lost,
             "waiting": [[" ".join(prefix.steps), prefix.preemptions] for prefix in prefixes],
         }
@@ -106,10 +110,10 @@ class Frontier:
             if data["v"] != JSON_VERSION:
                 raise TokenError(f"this search was written by another version of Deadheat (v {data['v']!r})")
             waiting = [Prefix(tuple(steps.split()), int(used)) for steps, used in data["waiting"]]
-            preemptions, done, lost = int(data["preemptions"]), int(data["done"]), int(data["lost"])
+            counts = {name: int(data[name]) for name in ("preemptions", "done", "violated", "lost")}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TokenError(f"this is no search of Deadheat's: {error!r}") from None
-        return cls(preemptions=preemptions, waiting=waiting, done=done, lost=lost)
+        return cls(waiting=waiting, **counts)
 
 
 class Exhaustive:
@@ -163,13 +167,13 @@ class Exhaustive:
         """Take note that the prefix's next step never came."""
         self._lost = True
 
-    def ended(self, *, judged: bool) -> None:
+    def ended(self, *, judged: bool, violated: bool = False) -> None:
         """Take in the end of the run; one that was not ``judged`` is to be run again."""
         short = len(self._made) < len(self._prefix.steps)
         if self._lost or (judged and short):
             self.frontier.lose(self._prefix)
         elif judged:
-            self.frontier.finish(self._prefix, self._found)
+            self.frontier.finish(self._prefix, self._found, violated=violated)
         else:
             self.frontier.give_back(self._prefix)
 

@@ -161,10 +161,12 @@ def test_coverage_adds_up_and_says_nothing_of_what_was_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waiting", "lost", "said"),
+    ("violated", "waiting", "lost", "said"),
     [
-        (0, 0, "all 136 schedules of at most 1 preemptions were run, and none violated an invariant"),
+        (0, 0, 0, "all 136 schedules of at most 1 preemptions were run, and none violated an invariant"),
+        (3, 0, 0, "all 136 schedules of at most 1 preemptions were run, and 3 violated an invariant"),
         (
+            0,
             7,
             0,
             "136 schedules of at most 1 preemptions were run; at least 7 are left: "
@@ -172,17 +174,29 @@ def test_coverage_adds_up_and_says_nothing_of_what_was_not() -> None:
         ),
         (
             0,
+            0,
             2,
             "136 schedules of at most 1 preemptions were run; 2 could not be followed, "
             "and what lies below them was not run",
         ),
     ],
 )
-def test_an_exhaustive_search_says_whether_it_ran_them_all(waiting: int, lost: int, said: str) -> None:
-    search = Exhausted(preemptions=1, done=136, waiting=waiting, lost=lost)
+def test_an_exhaustive_search_says_whether_it_ran_them_all(
+    violated: int, waiting: int, lost: int, said: str
+) -> None:
+    search = Exhausted(preemptions=1, done=136, violated=violated, waiting=waiting, lost=lost)
     covered = Coverage(schedules=136, exhausted=search)
     clean = replace(
         controlled(), verdict=Verdict.CLEAN, findings=(), coverage=covered, strategies={"exhaustive": 136}
     )
     assert worth_line([clean]) == said
     assert worth_line([clean, replace(clean, coverage=Coverage())]).startswith("runs one after the other")
+
+
+def test_an_exhaustive_search_says_how_many_of_its_schedules_violate() -> None:
+    search = Exhausted(preemptions=1, done=136, violated=17, waiting=0, lost=2)
+    (*_, said) = coverage_lines([replace(controlled(), coverage=Coverage(schedules=136, exhausted=search))])
+    assert said == (
+        f"exhaustive: {controlled().scenario}, 136 schedules of at most 1 preemption run, 17 (12.50%) "
+        "violated an invariant, 0 known to be left, 2 not to be followed"
+    )

@@ -75,7 +75,7 @@ def exhaust(toy: Toy, frontier: Frontier, runs: int = ALL) -> tuple[list[str], i
     strategy = Exhaustive(frontier)
     while len(orders) < runs and strategy.take():
         played = play(toy, strategy)
-        strategy.ended(judged=True)
+        strategy.ended(judged=True, violated=played.violated)
         orders.append(played.order)
         violated += played.violated
     return orders, violated
@@ -110,8 +110,10 @@ def test_locks_are_no_hindrance_and_who_cannot_go_on_is_left_for_nothing() -> No
 
 def test_a_race_needs_a_preemption_and_shows_with_one() -> None:
     assert exhaust(SIGN_UPS, Frontier(preemptions=0))[1] == 0
-    orders, violated = exhaust(SIGN_UPS, Frontier(preemptions=1))
+    frontier = Frontier(preemptions=1)
+    orders, violated = exhaust(SIGN_UPS, frontier)
     assert 0 < violated < len(orders)
+    assert (frontier.violated, frontier.done) == (violated, len(orders))
 
 
 def test_the_first_run_is_the_default_one() -> None:
@@ -136,7 +138,7 @@ def test_a_search_that_was_cut_goes_on_where_it_was(cuts: list[int]) -> None:
         seen += bad
         frontier = Frontier.from_json(json.loads(json.dumps(frontier.to_json())))
     assert (sorted(orders), seen) == (sorted(whole), violated)
-    assert frontier.done == len(whole)
+    assert (frontier.done, frontier.violated) == (len(whole), violated)
     assert frontier.is_complete
 
 
@@ -195,7 +197,14 @@ def test_a_run_that_came_to_nothing_is_run_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, {"v": 2}, {"v": 1, "preemptions": 2, "done": 0, "lost": 0, "waiting": [3]}]
+    "data",
+    [
+        None,
+        {},
+        {"v": 1},
+        {"v": 2, "preemptions": 2, "done": 0, "lost": 0, "waiting": []},
+        {"v": 2, "preemptions": 2, "done": 0, "violated": 0, "lost": 0, "waiting": [3]},
+    ],
 )
 def test_what_is_no_search_is_refused(data: object) -> None:
     with pytest.raises(TokenError):
