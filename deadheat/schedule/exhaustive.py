@@ -110,10 +110,12 @@ class Frontier:
             if data["v"] != JSON_VERSION:
                 raise TokenError(f"this search was written by another version of Deadheat (v {data['v']!r})")
             waiting = [Prefix(tuple(steps.split()), int(used)) for steps, used in data["waiting"]]
-            counts = {name: int(data[name]) for name in ("preemptions", "done", "violated", "lost")}
+            search = cls(preemptions=int(data["preemptions"]), waiting=waiting)
+            search.done, search.violated = int(data["done"]), int(data["violated"])
+            search.lost = int(data["lost"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TokenError(f"this is no search of Deadheat's: {error!r}") from None
-        return cls(waiting=waiting, **counts)
+        return search
 
 
 class Exhaustive:
