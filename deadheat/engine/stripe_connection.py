@@ -1,6 +1,8 @@
 """One HTTP connection to the simulator: bytes to requests, one after the other, and answers back.
 
-Requests of a connection are answered in order; the next is begun when the last one is answered.
+Requests of a connection are answered in order; the next is begun when the last one is answered. A call
+is a generator of what it waits for: one that waits for nothing is answered as soon as it is read, and
+only one that does gets a task.
 Everything is bounded: the head, the body, the requests that wait, the time that a request may take to
 arrive, and the answers that a client does not read. What is not HTTP, or too much, gets a Stripe-shaped
 400 and the connection closes.
@@ -22,7 +24,9 @@ from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.wire import ApiRequest, ApiResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
+
+    Serving = Generator[Awaitable[None], None, ApiResponse | None]
 
 BODY_MAX = 1 << 20
 HEAD_MAX = 1 << 16
@@ -36,14 +40,14 @@ class TooMuch(ValueError):
 
 
 class Connection(asyncio.Protocol):
-    """Feeds requests to ``serve``, which answers, gives None to close without, or raises to reset.
+    """Feeds requests to ``serve``, which yields what it waits for, and returns an answer.
 
-    What it raises to reset the connection is ConnectionResetError.
+    None closes the connection without one, and ConnectionResetError resets it.
     """
 
     def __init__(
         self,
-        serve: Callable[[ApiRequest], Awaitable[ApiResponse | None]],
+        serve: Callable[[ApiRequest], Serving],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         connections: set[Connection],
     ) -> None:
@@ -54,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[tuple[ApiRequest, bool]] = deque()
         self._busy = False
         self._is_refused = False
+        self._is_arriving = False
         self._deadline_s: float | None = None  # by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -102,16 +107,23 @@ class Connection(asyncio.Protocol):
         """Read on; whatever is not HTTP ends the connection."""
         if self._is_refused:
             return
-        if self._deadline_s is None:
-            self._start_clock(ARRIVAL_SECONDS)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__
             known = isinstance(cause, TooMuch)
+            self._serve_waiting()
             self._refuse(
                 str(cause) if known else "Invalid request: this is not HTTP that the API understands."
             )
+            return
+        self._serve_waiting()
+        if self._is_arriving and self._deadline_s is None:
+            self._start_clock(ARRIVAL_SECONDS)
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun to arrive."""
+        self._is_arriving = True
 
     def on_url(self, url: bytes) -> None:
         """Keep the target, which may come in parts."""
@@ -121,7 +133,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
         self._count_head(len(name) + len(value))
-        self._headers[name.lower().decode("latin-1")] = value.decode("latin-1")
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, up to the limit."""
@@ -130,8 +142,9 @@ class Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Queue the request and serve it when its turn comes."""
+        """Queue the request, to be served when its turn comes."""
         self._deadline_s = None
+        self._is_arriving = False
         path, _, query = self._target.decode("latin-1").partition("?")
         request = ApiRequest(
             method=self._parser.get_method().decode("latin-1"),
@@ -144,9 +157,6 @@ class Connection(asyncio.Protocol):
         self._waiting.append((request, self._parser.should_keep_alive()))
         if len(self._waiting) > WAITING_MAX:
             raise TooMuch("Too many requests wait on one connection.")
-        if not self._busy:
-            self._busy = True
-            self._spawn(self._serve_waiting())
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
@@ -174,27 +184,51 @@ class Connection(asyncio.Protocol):
         else:
             self._set_timer(self._deadline_s)
 
-    async def _serve_waiting(self) -> None:
-        while self._waiting:
+    def _serve_waiting(self) -> None:
+        """Serve what waits, one after the other; a call that has to wait goes on in a task."""
+        while self._waiting and not self._busy:
             request, keep_alive = self._waiting.popleft()
+            serving = self._serve(request)
             try:
-                answer = await self._serve(request)
+                awaited = next(serving)
+            except StopIteration as end:
+                self._answer(end.value, keep_alive=keep_alive)
             except ConnectionResetError:
                 self._reset()
-                break
-            if self._transport is None:
-                break
-            if answer is None:
-                self.close()
-                break
-            self._transport.write(_encoded(answer, keep_alive=keep_alive))
-            if not keep_alive:
-                self.close()
-                break
+            else:
+                self._busy = True
+                self._spawn(self._go_on(serving, awaited, keep_alive=keep_alive))
+
+    async def _go_on(self, serving: Serving, awaited: Awaitable[None], *, keep_alive: bool) -> None:
+        """Take a call that waits to its end, then serve what came meanwhile."""
+        try:
+            while True:
+                try:
+                    await awaited
+                except BaseException as error:
+                    awaited = serving.throw(error)
+                else:
+                    awaited = next(serving)
+        except StopIteration as end:
+            self._answer(end.value, keep_alive=keep_alive)
+        except ConnectionResetError:
+            self._reset()
         self._busy = False
+        self._serve_waiting()
+
+    def _answer(self, answer: ApiResponse | None, *, keep_alive: bool) -> None:
+        """Send an answer to whoever is still there."""
+        if self._transport is None:
+            return
+        if answer is not None:
+            self._transport.write(_encoded(answer, keep_alive=keep_alive))
+        if answer is None or not keep_alive:
+            self._waiting.clear()
+            self.close()
 
     def _reset(self) -> None:
         """End the connection as if the network had: what the client gets is a reset, not an end."""
+        self._waiting.clear()
         if self._transport is not None:
             ending: socket.socket = self._transport.get_extra_info("socket")
             ending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -206,7 +240,7 @@ class Connection(asyncio.Protocol):
         A socket that is closed with bytes unread is reset, and the client might not see the answer.
         """
         self._waiting.clear()
-        if self._busy or self._transport is None:
+        if self._busy or self._transport is None or self._transport.is_closing():
             self.close()
             return
         self._is_refused = True

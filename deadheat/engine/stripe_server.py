@@ -24,9 +24,10 @@ from deadheat.history import StepKind
 from deadheat.stripe_sim.access import LIVE, api_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
+    from deadheat.engine.stripe_connection import Serving
     from deadheat.engine.stripe_mock import StripeMock
     from deadheat.stripe_sim import Account, ApiRequest, ApiResponse, Call
     from deadheat.stripe_sim.objection import Objection
@@ -37,8 +38,11 @@ _ID = re.compile(r"(?<!^)/[^/]*[0-9A-Z][^/]*")
 class StripeGate(Protocol):
     """Says when a call may cross, and hears that it has."""
 
-    async def hold(self, kind: StepKind, call: Call) -> None:
-        """Wait until ``call`` may be received, have its effect, or be answered."""
+    def hold(self, kind: StepKind, call: Call) -> Awaitable[None] | None:
+        """Give what to wait for until ``call`` may be received, have its effect, or be answered.
+
+        None lets it cross at once.
+        """
 
     def abandoned(self, call: Call) -> None:
         """Hear that a call that was held will not reach its response."""
@@ -50,8 +54,9 @@ class StripeGate(Protocol):
 class OpenGate:
     """Lets everything pass."""
 
-    async def hold(self, kind: StepKind, call: Call) -> None:
+    def hold(self, kind: StepKind, call: Call) -> Awaitable[None] | None:
         """Do not wait."""
+        return None
 
     def abandoned(self, call: Call) -> None:
         """Hear that a call that was held will not reach its response."""
@@ -110,14 +115,15 @@ class StripeServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, drop the calls in progress and close all connections."""
+        """Stop listening, close all connections and drop the calls in progress."""
         if self._server is not None:
             self._server.close()
+        for connection in tuple(self._connections):
+            connection.close()
+        await asyncio.sleep(0)  # what begins now can be dropped; a task cancelled before could not tell
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for connection in tuple(self._connections):
-            connection.close()
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -134,26 +140,31 @@ class StripeServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, request: ApiRequest) -> ApiResponse | None:
-        """Take one call through its three crossings; None closes the connection without an answer.
+    def _serve(self, request: ApiRequest) -> Serving:
+        """Take one call through its three crossings, and give its answer; yields what it waits for.
 
-        ConnectionResetError resets it.
+        None closes the connection without an answer, ConnectionResetError resets it.
         """
         call = self.account.parse(request)
         gate = self.gate  # one and the same for the whole call, whatever begins meanwhile
-        self._watch_for_live_key(request)
+        if call.objection is not None:
+            self._watch_for_live_key(request)
         try:
-            await gate.hold(StepKind.RECEIVED, call)
-            await self._ask_mock(call)
+            if held := gate.hold(StepKind.RECEIVED, call):
+                yield held
+            if self._mock is not None and call.objection is None:
+                yield self._ask_mock(self._mock, call)
             self.account.received(call)
             gate.crossed(StepKind.RECEIVED, call)
-            await gate.hold(StepKind.EFFECT, call)
+            if held := gate.hold(StepKind.EFFECT, call):
+                yield held
             self.account.effect(call)
             gate.crossed(StepKind.EFFECT, call)
-            await gate.hold(StepKind.RESPONSE, call)
+            if held := gate.hold(StepKind.RESPONSE, call):
+                yield held
             response = self.account.response(call)
             gate.crossed(StepKind.RESPONSE, call)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self.account.abandon(call)
             gate.abandoned(call)
             raise
@@ -168,32 +179,25 @@ class StripeServer:
                 }
             )
             return None
-        return await self._sent(call, response)
-
-    async def _sent(self, call: Call, response: ApiResponse) -> ApiResponse | None:
-        """Give what the client gets to see of an answer, and when; ConnectionResetError for a reset."""
-        fault = call.fault
-        if fault is None:
+        if call.fault is None:
             return response
-        if fault.when == "reset":
+        if call.fault.when == "reset":
             raise ConnectionResetError
-        await asyncio.sleep(fault.delay_ms / 1000)
+        yield asyncio.sleep(call.fault.delay_ms / 1000)
         return None if call.lost else response
 
-    async def _ask_mock(self, call: Call) -> None:
+    async def _ask_mock(self, mock: StripeMock, call: Call) -> None:
         """Let stripe-mock object to a call that we model, or answer one that we do not."""
-        if self._mock is None or call.objection is not None:
-            return
         if call.matched is None:
-            answer = await self._mock.answer(call.request)
+            answer = await mock.answer(call.request)
             if answer is not None:
                 self.account.borrow(call, answer)
                 self._tell_borrowed(call.request, answer)
             return
-        found = await self._mock.objection(call)
+        found = await mock.objection(call)
         if found is None:
             return
-        if self._enforced(call, found, self._mock):
+        if self._enforced(call, found, mock):
             self.account.object_to(call, found.problem)
         else:
             self._notice_once(f"stripe-mock would refuse {call.route}: {found.problem.message}")
