@@ -6,11 +6,13 @@ from deadheat.invariants.case import Case
 from deadheat.invariants.settled import Evidence
 from deadheat.program import Program, Scenario, User, World, scenario
 from deadheat.programs import programs
+from deadheat.stripe_sim import Dunning
 
 __all__ = [
     "BlockingVisit",
     "Case",
     "DeadheatError",
+    "Dunning",
     "Evidence",
     "HttpAnswer",
     "Inconclusive",

@@ -5,16 +5,19 @@ People are numbered in order of appearance; whoever reads a program back gives i
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import ProgramError
 from deadheat.program import ACTS, DELIVERIES, AtStripe, Deliveries, Do, Fault, Program, World, name_of
+from deadheat.stripe_sim import Dunning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from deadheat.program import Operation, User
+
+_NAMED = ("user", "operation")  # told by the number of a user, and by the name of what is done
 
 
 def program_to_json(program: Program) -> dict[str, Any]:
@@ -26,7 +29,8 @@ def program_to_json(program: Program) -> dict[str, Any]:
             return {"do": DELIVERIES, **asdict(operation)}
         if isinstance(operation, AtStripe):
             return {"do": name_of(operation), "thing": operation.thing}
-        return {"do": name_of(operation), "user": numbers[operation.user]}
+        more = {f.name: getattr(operation, f.name) for f in fields(operation) if f.name not in _NAMED}
+        return {"do": name_of(operation), "user": numbers[operation.user], **_said(more)}
 
     return {
         "users": [user.name.split(" ")[0] for user in numbers],
@@ -38,7 +42,14 @@ def program_to_json(program: Program) -> dict[str, Any]:
             if fault.user in numbers
         ],
         "faults_max": program.faults_max,
+        **({} if program.dunning == Dunning() else {"dunning": asdict(program.dunning)}),
+        **_said({"frozen_time": program.frozen_time}),
     }
+
+
+def _said(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing: a program from before there was such a thing is written as it was."""
+    return {name: value for name, value in more.items() if value}
 
 
 def program_from_json(data: Mapping[str, Any], world: World) -> Program:
@@ -50,6 +61,8 @@ def program_from_json(data: Mapping[str, Any], world: World) -> Program:
             race=[[_operation(told, users) for told in actor] for actor in data["race"]],
             faults=[Fault(**{**told, "user": users[told["user"]]}) for told in data["faults"]],
             faults_max=int(data.get("faults_max", 0)),
+            dunning=Dunning(**data.get("dunning", {})),
+            frozen_time=data.get("frozen_time"),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ProgramError(f"this is no program as Deadheat writes them: {error!r}") from None
@@ -63,5 +76,5 @@ def _operation(told: Mapping[str, Any], users: Sequence[User]) -> Operation:
         return AtStripe(told["thing"])
     user = users[told["user"]]
     if name in ACTS:
-        return ACTS[name](user)
+        return ACTS[name](user, **{key: value for key, value in told.items() if key not in ("do", "user")})
     return Do(user, name)

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.errors import ProgramError, closest
-from deadheat.stripe_sim import FaultRule
+from deadheat.stripe_sim import DECLINE_CODES, Dunning, FaultRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,9 +41,13 @@ class User:
         """Do one of the target's operations, by its name in ``[target.operations]``."""
         return Do(self, operation)
 
-    def pay(self) -> Pay:
-        """Pay the checkout session that this actor was last given (else the user's last one)."""
-        return Pay(self)
+    def pay(self, *, waits: bool = False) -> Pay:
+        """Pay the checkout session that this actor was last given (else the user's last one).
+
+        With ``waits`` what the actor does next, its return to the ``success_url``, waits until the
+        webhook endpoint has answered checkout.session.completed; see `Pay`.
+        """
+        return Pay(self, waits)
 
     def cancel(self) -> Cancel:
         """Cancel the user's live subscriptions at Stripe, at once."""
@@ -53,9 +57,16 @@ class User:
         """Refund the user's latest paid invoice at Stripe."""
         return Refund(self)
 
-    def renew(self) -> Renew:
-        """Begin the next period of the user's live subscriptions at Stripe, and charge for it."""
-        return Renew(self)
+    def renew(self, *, decline: str | None = None) -> Renew:
+        """Begin the next period of the user's live subscriptions at Stripe, and charge for it.
+
+        With a ``decline`` code, such as "insufficient_funds", the payment fails.
+        """
+        return Renew(self, decline)
+
+    def retry_payment(self, *, decline: str | None = None) -> RetryPayment:
+        """Let Stripe try once more to charge what a renewal has left unpaid; it fails with ``decline``."""
+        return RetryPayment(self, decline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +79,20 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """The customer's act: completes a checkout session at Stripe."""
+    """The customer's act: completes a checkout session at Stripe.
+
+    Stripe sends the customer on to ``success_url`` when the webhook endpoint has answered
+    checkout.session.completed, and after 10 s at the latest. What an actor does after it has paid may come
+    before that answer or behind it, then: in a schedule, 10 s are as short as any time. ``waits`` leaves
+    only the orders in which Stripe need not give up waiting: the actor goes on when the first attempt of
+    that delivery was answered, if by no 2xx after the 10 s. Who never sees it answered never returns.
+
+    Source: Stripe docs, "Fulfill orders", "Redirect your customer to your website"; "Build a subscriptions
+    integration with Checkout".
+    """
 
     user: User
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +111,38 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Stripe's act: renews the live subscriptions of a user, with an invoice that is paid."""
+    """Stripe's act: renews the live subscriptions of a user, with an invoice that is paid.
+
+    With a ``decline`` code the payment fails, whatever the card: invoice.payment_failed, past_due.
+    """
 
     user: User
+    decline: str | None = None
+
+    def __post_init__(self) -> None:
+        """ProgramError for a code that no bank gives."""
+        _check_decline(self.decline)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPayment:
+    """Stripe's act: tries once more to charge the unpaid renewals of a user, as it does by schedule.
+
+    The last attempt that the account's `Dunning` allows ends them if it fails by ``decline`` too.
+    """
+
+    user: User
+    decline: str | None = None
+
+    def __post_init__(self) -> None:
+        """ProgramError for a code that no bank gives."""
+        _check_decline(self.decline)
+
+
+def _check_decline(code: str | None) -> None:
+    if code is not None and code not in DECLINE_CODES:
+        known = ", ".join(DECLINE_CODES)
+        raise ProgramError(f'"{code}" is none of the decline codes that Stripe\'s test cards show: {known}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +215,8 @@ class Fault:
         )
 
 
-Act = Pay | Cancel | Refund | Renew | AtStripe
+ActOfUser = Pay | Cancel | Refund | Renew | RetryPayment
+Act = ActOfUser | AtStripe
 Operation = Do | Act | Deliveries
 
 ACTS: Mapping[str, type[Act]] = {
@@ -172,6 +224,7 @@ ACTS: Mapping[str, type[Act]] = {
     "cancel": Cancel,
     "refund": Refund,
     "renew": Renew,
+    "retry-payment": RetryPayment,
     "at-stripe": AtStripe,
 }
 """What happens at Stripe, by name; no operation of a target may be called so."""
@@ -195,12 +248,16 @@ class Program:
 
     Events that ``before`` made wait until a `Deliveries` operation or settling brings them. ``faults`` strike
     where they say; beside them up to ``faults_max`` more may strike anywhere in a schedule (docs/faults.md).
+    ``dunning`` is what the Stripe account does about renewals that are not paid. ``frozen_time`` is where
+    Stripe's clock begins, in seconds since 1970, as that of a test clock; without it, now.
     """
 
     before: Sequence[Operation] = ()
     race: Sequence[Sequence[Operation]]
     faults: Sequence[Fault] = ()
     faults_max: int = 0
+    dunning: Dunning = field(default_factory=Dunning)
+    frozen_time: int | None = None
 
     def __post_init__(self) -> None:
         """Turn the lists into tuples; ProgramError for what is not an operation."""
@@ -215,8 +272,15 @@ class Program:
             if not isinstance(operation, Operation):
                 raise ProgramError(
                     f"not an operation: {operation!r}. Use user.do(…), user.pay(), user.cancel(), "
-                    "user.refund(), user.renew(), world.deliveries(…) or world.at_stripe(…)"
+                    "user.refund(), user.renew(), user.retry_payment(), world.deliveries(…) or "
+                    "world.at_stripe(…)"
                 )
+        streams = any(isinstance(o, Deliveries) for actor in self.race for o in actor)
+        if not streams and any(isinstance(o, Pay) and o.waits for o in self.operations()):
+            raise ProgramError(
+                "user.pay(waits=True) waits for the answer to checkout.session.completed, which no actor "
+                "brings: add world.deliveries(…) to the race"
+            )
 
     def operations(self) -> tuple[Operation, ...]:
         """Give every operation, those before first, then actor by actor."""
@@ -244,6 +308,8 @@ class Program:
             race=[[play(operation) for operation in actor] for actor in self.race],
             faults=[replace(f, user=parts[f.user]) for f in self.faults if f.user in parts],
             faults_max=self.faults_max,
+            dunning=self.dunning,
+            frozen_time=self.frozen_time,
         )
 
 

@@ -1,4 +1,4 @@
-"""What people and Stripe do at Stripe itself: pay, cancel, renew, refund, and work at the dashboard.
+"""What people and Stripe do at Stripe itself: pay, cancel, renew, retry, refund, work at the dashboard.
 
 An act is one effect at the account. What Stripe would not let anybody do (pay a session that is not
 open) is no failure: it is noted in the step, and the run goes on. Whatever an act makes belongs to
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deadheat.engine.cast import Cast, Part
-    from deadheat.program import Act
+    from deadheat.program import Act, ActOfUser
     from deadheat.stripe_sim import Account
 
 OWNED = ("customer", "subscription", "invoice", "refund")
@@ -48,7 +48,7 @@ class Acts:
         self.cast.made(self._ids_since(began), part)
         return notes
 
-    def _of_user(self, act: Pay | Cancel | Refund | Renew, part: Part, actor: str) -> Iterator[str]:
+    def _of_user(self, act: ActOfUser, part: Part, actor: str) -> Iterator[str]:
         if isinstance(act, Pay):
             session = part.session_for(actor)
             if session is None:
@@ -64,8 +64,10 @@ class Acts:
             for subscription in self._live_subscriptions(part):
                 if isinstance(act, Cancel):
                     self.account.cancel_subscription(subscription)
+                elif isinstance(act, Renew):
+                    self.account.renew_subscription(subscription, decline=act.decline)
                 else:
-                    self.account.renew_subscription(subscription)
+                    self.account.retry_payment(subscription, decline=act.decline)
                 yield subscription
 
     def _at_dashboard(self, act: AtStripe) -> str:

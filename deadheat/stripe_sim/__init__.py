@@ -3,6 +3,7 @@
 from deadheat.stripe_sim.account import Account
 from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.cards import DECLINE_CODES
 from deadheat.stripe_sim.catalog import MONTHLY, PRODUCT, YEARLY
 from deadheat.stripe_sim.dunning import Dunning
 from deadheat.stripe_sim.faults import FaultRule, Faults
@@ -13,6 +14,7 @@ from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
 
 __all__ = [
     "API_VERSION",
+    "DECLINE_CODES",
     "MONTHLY",
     "PRODUCT",
     "ROUTES",

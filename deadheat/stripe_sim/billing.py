@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.shelf import Json
 
 INCOMPLETE_FOR = 23 * HOUR
+TOLD_BEFORE = 3 * DAY
 First = Literal["required", "before", "after", "later"]
 
 
@@ -47,21 +48,24 @@ def start(
     made = _new(ledger, customer, lines, data, api_version)
     invoice = invoices.draft(ledger, made, customer)
     made["latest_invoice"] = invoice["id"]
-    intent = None
+    charge = None
     if invoice["amount_due"]:
         if first in ("before", "required"):
-            intent = payments.attempt(ledger, _intent(ledger, invoice), _needed(card))
-            if first == "required" and intent["status"] != "succeeded":
-                raise payments.refused(intent, api_version)
-        paid = intent is not None and intent["status"] == "succeeded"
-        made["status"] = "active" if paid else "incomplete"
+            card = _needed(card)
+            invoice = invoices.intended(ledger, invoice)
+            charge = payments.charge_invoice(ledger, invoice, card)
+            if first == "required" and not charge["paid"]:
+                raise payments.refused(ledger, charge["id"], api_version)
+        made["status"] = "active" if charge is not None and charge["paid"] else "incomplete"
     ledger.put(made)
     ledger.emit("customer.subscription.created", made)
-    opened = invoices.finalized(ledger, invoice, intent)
-    if intent is not None and made["status"] == "incomplete":
-        opened = invoices.failed(ledger, opened, counts=True, next_attempt=None)
-    elif intent is not None or not opened["amount_due"]:
-        opened = settled(ledger, opened, intent)
+    if made["status"] == "trialing":
+        tell_of_end(ledger, made)
+    opened = invoices.finalized(ledger, invoice)
+    if charge is not None and not charge["paid"]:
+        opened = invoices.failed(ledger, opened, charge, counts=True, next_attempt=None)
+    elif charge is not None or not opened["amount_due"]:
+        opened = settled(ledger, opened, charge)
     elif first == "after":
         opened = collect(ledger, opened, _needed(card))
     made = ledger.need("subscription", made["id"])
@@ -77,6 +81,8 @@ def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:
     then the life of an invoice with ``billing_reason: subscription_cycle``, paid or (by the card, or
     by ``decline``) not. One that was to be canceled is canceled. One that is unpaid gets a draft.
     """
+    if old["status"] == "trialing":
+        old = _told_of_end(ledger, old)
     over = items.period_end(old)
     if old["cancel_at_period_end"] or (old["cancel_at"] is not None and old["cancel_at"] <= over):
         return end(ledger, old)
@@ -91,15 +97,27 @@ def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:
 
 
 def end_trial(ledger: Ledger, old: Json) -> Json:
-    """End a trial now: the first paid period begins at once."""
+    """End a trial now: the first paid period begins at once. Emits customer.subscription.trial_will_end."""
     return _bill(
         ledger,
-        old,
+        _told_of_end(ledger, old),
         begin=ledger.now,
         reason="subscription_update",
         billing_cycle_anchor=ledger.now,
         trial_end=ledger.now,
     )
+
+
+def tell_of_end(ledger: Ledger, subscription: Json) -> Json:
+    """Emit customer.subscription.trial_will_end three days before the trial ends; at once if it is later.
+
+    An act that ends the period before the clock has come there emits it first.
+    """
+    at = subscription["trial_end"] - TOLD_BEFORE
+    if at <= ledger.now:
+        return _told_of_end(ledger, subscription)
+    ledger.remind(at, "subscription", subscription["id"])
+    return subscription
 
 
 def resume(ledger: Ledger, old: Json) -> Json:
@@ -138,10 +156,12 @@ def payment_settings(asked: Json, old: Json | None = None) -> Json:
 
 
 def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
-    """Do what is due after 23 hours: expire what is incomplete, void what was to resume a subscription."""
+    """Do what is due by time: tell that a trial ends, and give up after 23 hours what was never paid."""
     found = ledger.need(kind, object_id)
     if kind == "subscription" and found["status"] == "incomplete":
         expire(ledger, found)
+    elif kind == "subscription" and found["status"] == "trialing":
+        tell_of_end(ledger, found)
     elif kind == "invoice" and found["status"] == "open":
         invoices.closed(ledger, found, "void")
 
@@ -186,14 +206,13 @@ def _pause(ledger: Ledger, old: Json) -> Json:
     return now
 
 
-def _intent(ledger: Ledger, invoice: Json) -> Json:
-    return payments.intend(
-        ledger,
-        amount=invoice["amount_due"],
-        currency=invoice["currency"],
-        customer=invoice["customer"],
-        invoice=invoice["id"],
-    )
+def _told_of_end(ledger: Ledger, subscription: Json) -> Json:
+    """Emit customer.subscription.trial_will_end, once for each end that a trial is given."""
+    if subscription["_end_told"] == subscription["trial_end"]:
+        return subscription
+    told = ledger.put({**subscription, "_end_told": subscription["trial_end"]})
+    ledger.emit("customer.subscription.trial_will_end", told)
+    return told
 
 
 def _needed(card: Json | None) -> Json:
@@ -251,6 +270,7 @@ def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_vers
         trial_settings=data.get("trial_settings")
         or {"end_behavior": {"missing_payment_method": "create_invoice"}},
         trial_start=ledger.now if trial_end else None,
+        _end_told=None,
     )
     return made
 

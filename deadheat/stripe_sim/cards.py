@@ -79,6 +79,8 @@ _CARDS: dict[str, tuple[str, str, str | None]] = {
     "chargeCustomerFail": ("visa", "4000000000000341", "generic_decline"),
 }
 _BY_NUMBER = {number: name for name, (_, number, _) in _CARDS.items()}
+DECLINE_CODES = tuple(sorted({code for _, _, code in _CARDS.values() if code}))
+"""The decline codes that the test cards show."""
 _ATTACHES = frozenset({"visa", "mastercard", "amex", "chargeCustomerFail"})
 
 CREATE = {

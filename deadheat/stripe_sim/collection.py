@@ -66,12 +66,12 @@ def collect(
     """
     if invoice["amount_due"] == 0:
         return settled(ledger, invoice, None)
+    charge = None
     if method is not None:
-        intent = ledger.need("payment_intent", invoice["_payment_intent"])
-        intent = payments.attempt(ledger, intent, method, decline)
-        if intent["status"] == "succeeded":
-            return settled(ledger, invoice, intent)
-    return _unpaid(ledger, invoice, counts=retry or invoice["attempt_count"] == 0)
+        charge = payments.charge_invoice(ledger, invoice, method, decline)
+        if charge["paid"]:
+            return settled(ledger, invoice, charge)
+    return _unpaid(ledger, invoice, charge, counts=retry or invoice["attempt_count"] == 0)
 
 
 def pay_with(ledger: Ledger, invoice: Json, method: Json) -> Json:
@@ -94,12 +94,12 @@ def pay_with(ledger: Ledger, invoice: Json, method: Json) -> Json:
     return after
 
 
-def settled(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
+def settled(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
     """Mark an invoice paid; the subscription that waited for it becomes active first."""
     subscription = _moved_by(ledger, invoice)
     if subscription is not None and subscription["status"] not in (*ENDED, "active", "trialing"):
         _activate(ledger, subscription)
-    return invoices.paid(ledger, invoice, intent)
+    return invoices.paid(ledger, invoice, charge)
 
 
 def expire(ledger: Ledger, subscription: Json, **fields: Any) -> Json:
@@ -154,7 +154,7 @@ def pay(ledger: Ledger, call: Call) -> Json:
         invoice = invoices.finalized(ledger, invoice)
     after = collect(ledger, invoice, method, retry=False)
     if after["status"] != "paid":
-        raise payments.refused(ledger.need("payment_intent", invoice["_payment_intent"]), call.api_version)
+        raise payments.refused(ledger, after["_charge"], call.api_version)
     return after
 
 
@@ -251,7 +251,7 @@ def _confirmed(ledger: Ledger, intent: Json, method: Json, call: Call) -> Json:
         pay_with(ledger, ledger.need("invoice", intent["_invoice"]), method)
         intent = ledger.need("payment_intent", intent["id"])
     if intent["status"] != "succeeded":
-        raise payments.refused(intent, call.api_version)
+        raise payments.refused(ledger, intent["latest_charge"], call.api_version)
     return intent
 
 
@@ -270,14 +270,14 @@ def _activate(ledger: Ledger, old: Json) -> Json:
     return now
 
 
-def _unpaid(ledger: Ledger, invoice: Json, *, counts: bool) -> Json:
+def _unpaid(ledger: Ledger, invoice: Json, charge: Json | None, *, counts: bool) -> Json:
     subscription = _moved_by(ledger, invoice)
     rule = ledger.dunning
     attempts = invoice["attempt_count"] + counts
     retries = subscription is not None and subscription["status"] in ("active", "past_due")
     more = retries and attempts < rule.attempts
     now = invoices.failed(
-        ledger, invoice, counts=counts, next_attempt=ledger.now + RETRY_AFTER if more else None
+        ledger, invoice, charge, counts=counts, next_attempt=ledger.now + RETRY_AFTER if more else None
     )
     if subscription is None or not retries:
         return now

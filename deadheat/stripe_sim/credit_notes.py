@@ -148,9 +148,10 @@ def _lower(ledger: Ledger, invoice: Json, pre: int, post: int) -> None:
     )
     if not pre:
         return
-    intent = ledger.need("payment_intent", now["_payment_intent"])
-    if now["amount_due"]:
+    intent = ledger.find("payment_intent", now["_payment_intent"] or "")
+    if intent is not None and now["amount_due"]:
         ledger.change(intent, None, amount=now["amount_due"])
-    else:
+    elif intent is not None:
         payments.canceled(ledger, intent, "void_invoice")
+    if not now["amount_due"]:
         collection.settled(ledger, now, None)

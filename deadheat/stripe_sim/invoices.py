@@ -98,11 +98,10 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
     return made
 
 
-def finalized(ledger: Ledger, invoice: Json, intent: Json | None = None) -> Json:
+def finalized(ledger: Ledger, invoice: Json) -> Json:
     """Write a draft if it is new, and open it; emits invoice.created, then invoice.finalized.
 
-    The customer's balance is used up here, and a payment intent made for what is left, unless
-    ``intent`` has paid it already.
+    The customer's balance is used up here, and a payment intent made for what is left, unless it has one.
     """
     if ledger.find("invoice", invoice["id"]) is None:
         drafted(ledger, invoice)
@@ -120,29 +119,36 @@ def finalized(ledger: Ledger, invoice: Json, intent: Json | None = None) -> Json
             invoice=invoice["id"],
         )
         customer = ledger.need("customer", customer["id"])
-    if amount and intent is None:
-        intent = payments.intend(
-            ledger,
-            amount=amount,
-            currency=invoice["currency"],
-            customer=customer["id"],
-            invoice=invoice["id"],
-        )
     opened = {
-        **invoice,
-        "amount_due": amount,
+        **intended(ledger, {**invoice, "amount_due": amount}),
         "amount_remaining": amount,
         "auto_advance": True,
         "ending_balance": customer["balance"],
         "starting_balance": balance,
         "status": "open",
         "status_transitions": {**invoice["status_transitions"], "finalized_at": ledger.now},
-        "_payment_intent": intent["id"] if intent else None,
-        "_payment": ledger.ids.new("invoice_payment") if intent else None,
+        "_payment": ledger.ids.new("invoice_payment") if amount else None,
     }
     ledger.put(opened)
     ledger.emit("invoice.finalized", opened)
     return opened
+
+
+def intended(ledger: Ledger, invoice: Json) -> Json:
+    """Give an invoice with the payment intent that it is to be paid by, made now if it has none.
+
+    There is none for what asks for nothing, nor was there one before `payments.INTENTS_SINCE`.
+    """
+    if invoice["_payment_intent"] or not invoice["amount_due"] or ledger.now < payments.INTENTS_SINCE:
+        return invoice
+    intent = payments.intend(
+        ledger,
+        amount=invoice["amount_due"],
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        invoice=invoice["id"],
+    )
+    return {**invoice, "_payment_intent": intent["id"]}
 
 
 def drafted(ledger: Ledger, invoice: Json) -> Json:
@@ -152,19 +158,19 @@ def drafted(ledger: Ledger, invoice: Json) -> Json:
     return invoice
 
 
-def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
-    """Mark an open invoice paid; emits invoice.paid and invoice.payment_succeeded."""
+def paid(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
+    """Mark an open invoice paid, by a charge or by nothing; emits invoice.paid and .payment_succeeded."""
     settled = {
         **invoice,
         "amount_paid": invoice["amount_due"],
         "amount_remaining": 0,
-        "attempt_count": max(invoice["attempt_count"], 1) if intent else 0,
+        "attempt_count": max(invoice["attempt_count"], 1) if charge else 0,
         "attempted": True,
         "auto_advance": False,
         "next_payment_attempt": None,
         "status": "paid",
         "status_transitions": {**invoice["status_transitions"], "paid_at": ledger.now},
-        "_charge": intent["latest_charge"] if intent else None,
+        "_charge": charge["id"] if charge else None,
     }
     ledger.put(settled)
     ledger.emit("invoice.paid", settled)
@@ -172,14 +178,20 @@ def paid(ledger: Ledger, invoice: Json, intent: Json | None) -> Json:
     return settled
 
 
-def failed(ledger: Ledger, invoice: Json, *, counts: bool, next_attempt: int | None) -> Json:
-    """Note an attempt that failed, and when the next one is due; emits invoice.payment_failed."""
+def failed(
+    ledger: Ledger, invoice: Json, charge: Json | None, *, counts: bool, next_attempt: int | None
+) -> Json:
+    """Note an attempt that failed, and when the next one is due; emits invoice.payment_failed.
+
+    There is no ``charge`` where there was no card to charge.
+    """
     now = ledger.put(
         {
             **invoice,
             "attempt_count": invoice["attempt_count"] + counts,
             "attempted": True,
             "next_payment_attempt": next_attempt,
+            "_charge": charge["id"] if charge else invoice["_charge"],
         }
     )
     ledger.emit("invoice.payment_failed", now)
@@ -248,7 +260,7 @@ def payments_of(invoice: Json) -> Json:
         "invoice": invoice["id"],
         "is_default": True,
         "livemode": False,
-        "payment": {"payment_intent": invoice["_payment_intent"], "type": "payment_intent"},
+        "payment": _paid_by(invoice),
         "status": {"paid": "paid", "void": "canceled"}.get(invoice["status"], "open"),
         "status_transitions": {
             "canceled_at": invoice["status_transitions"]["voided_at"],
@@ -261,6 +273,11 @@ def payments_of(invoice: Json) -> Json:
         "has_more": False,
         "url": "/v1/invoice_payments",
     }
+
+
+def _paid_by(invoice: Json) -> Json:
+    way = "charge" if invoice["_payment_intent"] is None else "payment_intent"
+    return {way: invoice[f"_{way}"], "type": way}
 
 
 def secret_of(ledger: Ledger, invoice: Json) -> Json | None:

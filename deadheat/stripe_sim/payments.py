@@ -1,8 +1,10 @@
 """Payments and refunds: payment intents, the charges that are tried for them, and money given back.
 
 An intent may be charged several times, and succeeds once. Refunds of one charge never add up to more
-than the charge. Source: Stripe API reference,
-"PaymentIntents", "Charges", "Refunds".
+than the charge. Invoices that were finalized before `INTENTS_SINCE` are paid by charges alone.
+
+Source: Stripe API reference, "PaymentIntents", "Charges", "Refunds", "Invoice Payments"
+(``payment.payment_intent``, ``payment.charge``).
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ REFUND = {
 LIST_REFUNDS = listing(charge=text(unset=False), payment_intent=text(unset=False))
 LIST_CHARGES = listing(customer=text(unset=False), payment_intent=text(unset=False))
 LIST_PAYMENT_INTENTS = listing(customer=text(unset=False))
+INTENTS_SINCE = 1_552_608_000
+"""From when on an invoice that is finalized has a payment intent: 15 March 2019, in seconds since 1970."""
 
 
 def intend(
     ledger: Ledger, *, amount: int, currency: str, customer: str | None, invoice: str | None = None
 ) -> Json:
-    """Make a payment intent that waits for a payment method."""
+    """Make a payment intent that waits for a payment method; emits payment_intent.created."""
     made = ledger.new("payment_intent")
     made.update(
         amount=amount,
@@ -63,7 +67,9 @@ def intend(
         status="requires_payment_method",
         _invoice=invoice,
     )
-    return ledger.put(made)
+    ledger.put(made)
+    ledger.emit("payment_intent.created", made)
+    return made
 
 
 def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None = None) -> Json:
@@ -72,11 +78,8 @@ def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None 
     Gives the intent, ``succeeded`` or back at ``requires_payment_method``. Emits charge.succeeded and
     payment_intent.succeeded, or charge.failed and payment_intent.payment_failed.
     """
-    if ledger.find("payment_method", method["id"]) is None:
-        ledger.put(method)
     decline = decline or cards.decline_of(method)
-    charge = ledger.put(_charge(ledger, intent, method, decline))
-    ledger.emit("charge.failed" if decline else "charge.succeeded", charge)
+    charge = _charged(ledger, intent, method, decline)
     if decline is None:
         changes = {
             "amount_received": intent["amount"],
@@ -101,11 +104,33 @@ def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None 
     return now
 
 
-def refused(intent: Json, version: str) -> ApiError:
-    """Give the 402 of a call whose attempt at an intent was declined."""
-    error = intent["last_payment_error"]
-    decline = Decline(code=error["code"], decline_code=error["decline_code"], message=error["message"])
-    return decline.error(charge=error["charge"], payment_intent=present(intent, version))
+def charge_invoice(ledger: Ledger, invoice: Json, method: Json, decline: Decline | None = None) -> Json:
+    """Charge a card for an invoice, by its payment intent if it has one; gives the charge, paid or failed."""
+    if invoice["_payment_intent"] is not None:
+        intent = ledger.need("payment_intent", invoice["_payment_intent"])
+        return ledger.need("charge", attempt(ledger, intent, method, decline)["latest_charge"])
+    owed = {
+        "id": None,
+        "amount": invoice["amount_due"],
+        "currency": invoice["currency"],
+        "customer": invoice["customer"],
+        "_invoice": invoice["id"],
+    }
+    return _charged(ledger, owed, method, decline or cards.decline_of(method))
+
+
+def refused(ledger: Ledger, charge_id: str, version: str) -> ApiError:
+    """Give the 402 of a call whose charge was declined."""
+    charge = ledger.need("charge", charge_id)
+    decline = Decline(
+        code=charge["failure_code"],
+        decline_code=charge["outcome"]["reason"],
+        message=charge["failure_message"],
+    )
+    if charge["payment_intent"] is None:
+        return decline.error(charge=charge_id)
+    intent = ledger.need("payment_intent", charge["payment_intent"])
+    return decline.error(charge=charge_id, payment_intent=present(intent, version))
 
 
 def canceled(ledger: Ledger, intent: Json, reason: str) -> Json:
@@ -117,18 +142,27 @@ def canceled(ledger: Ledger, intent: Json, reason: str) -> Json:
     return now
 
 
-def _charge(ledger: Ledger, intent: Json, method: Json, decline: Decline | None) -> Json:
+def _charged(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -> Json:
+    """Write a charge for what is owed: an intent, or what stands for none; emits how it went."""
+    if ledger.find("payment_method", method["id"]) is None:
+        ledger.put(method)
+    charge = ledger.put(_charge(ledger, owed, method, decline))
+    ledger.emit("charge.failed" if decline else "charge.succeeded", charge)
+    return charge
+
+
+def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -> Json:
     paid = decline is None
     return ledger.new(
         "charge",
-        amount=intent["amount"],
-        amount_captured=intent["amount"] if paid else 0,
+        amount=owed["amount"],
+        amount_captured=owed["amount"] if paid else 0,
         amount_refunded=0,
         balance_transaction=None,
         billing_details={"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
         captured=paid,
-        currency=intent["currency"],
-        customer=intent["customer"],
+        currency=owed["currency"],
+        customer=owed["customer"],
         description=None,
         disputed=False,
         failure_code=decline.code if decline else None,
@@ -141,12 +175,12 @@ def _charge(ledger: Ledger, intent: Json, method: Json, decline: Decline | None)
             "type": "authorized" if paid else "issuer_declined",
         },
         paid=paid,
-        payment_intent=intent["id"],
+        payment_intent=owed["id"],
         payment_method=method["id"],
         receipt_email=None,
         refunded=False,
         status="succeeded" if paid else "failed",
-        _invoice=intent["_invoice"],
+        _invoice=owed["_invoice"],
     )
 
 
@@ -202,7 +236,8 @@ def create_refund(ledger: Ledger, call: Call) -> Json:
 
 def charge_of(ledger: Ledger, invoice: Json) -> Json | None:
     """Give the charge that paid an invoice; None if nothing had to be paid."""
-    return ledger.find("charge", invoice["_charge"]) if invoice["_charge"] else None
+    charge = ledger.find("charge", invoice["_charge"]) if invoice["_charge"] else None
+    return charge if charge is not None and charge["paid"] else None
 
 
 def retrieve_refund(ledger: Ledger, call: Call) -> Json:

@@ -217,7 +217,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     now = ledger.change(old, "customer.subscription.updated", **changes)
     if args.get("trial_end") == "now" and now["status"] == "trialing":
         return billing.end_trial(ledger, now)
-    return now
+    return billing.tell_of_end(ledger, now) if "trial_end" in changes else now
 
 
 def resume(ledger: Ledger, call: Call) -> Json:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import deadheat
-from deadheat import Program, World
+from deadheat import Dunning, Program, World
 from deadheat.errors import ProgramError
 from deadheat.portable import program_from_json, program_to_json
 from deadheat.program import AtStripe, Deliveries, name_of
@@ -23,7 +23,8 @@ def shape(program: Program) -> Any:
     def told(operation: Any) -> Any:
         if isinstance(operation, Deliveries | AtStripe):
             return operation
-        return name_of(operation), numbers[operation.user]
+        how = [getattr(operation, name, None) for name in ("waits", "decline")]
+        return name_of(operation), numbers[operation.user], how
 
     return (
         [told(operation) for operation in program.before],
@@ -81,14 +82,18 @@ def test_every_kind_of_operation_comes_back() -> None:
     program = Program(
         before=[ada.do("sign-up"), world.at_stripe("product")],
         race=[
-            [ada.pay(), ada.cancel(), ada.refund(), ada.renew()],
+            [ada.pay(), ada.cancel(), ada.refund(), ada.renew(), ada.retry_payment()],
+            [ada.pay(waits=True), ada.renew(decline="lost_card"), ada.retry_payment(decline="lost_card")],
             [bob.do("check-out")],
             [world.deliveries(order="reversed", duplicates=2, lost=1, forged="stale", every_type=True)],
             [world.deliveries(doubled=True)],
             [world.at_stripe("customer"), world.at_stripe("subscription")],
         ],
+        dunning=Dunning(attempts=3, then="past_due"),
+        frozen_time=1_550_000_000,
     )
     assert shape(again(program)) == shape(program)
+    assert (again(program).dunning, again(program).frozen_time) == (program.dunning, program.frozen_time)
     names = {name_of(operation) for operation in again(program).operations()}
     assert names >= {"pay", "cancel", "refund", "renew", "at-stripe", "deliveries", "sign-up"}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deadheat import Program, Scenario, World, scenario
+from deadheat import Dunning, Program, Scenario, World, scenario
 from deadheat.errors import ProgramError
 from deadheat.program import name_of
 
@@ -107,10 +107,40 @@ def test_a_race_of_what_nobody_does_is_refused() -> None:
 def test_every_operation_has_a_name() -> None:
     world = World("aa")
     ada = world.user()
-    operations = [ada.do("x"), ada.pay(), ada.cancel(), ada.refund(), ada.renew()]
+    operations = [ada.do("x"), ada.pay(), ada.cancel(), ada.refund(), ada.renew(), ada.retry_payment()]
     others = [world.deliveries(), world.at_stripe("customer")]
     names = [name_of(o) for o in (*operations, *others)]
-    assert names == ["x", "pay", "cancel", "refund", "renew", "deliveries", "at-stripe"]
+    assert names == ["x", "pay", "cancel", "refund", "renew", "retry-payment", "deliveries", "at-stripe"]
+
+
+@pytest.mark.parametrize("act", ["renew", "retry_payment"])
+def test_a_decline_code_is_one_of_stripes(act: str) -> None:
+    assert getattr(World("aa").user(), act)(decline="expired_card").decline == "expired_card"
+    with pytest.raises(ProgramError, match=r"card_declined.*generic_decline"):
+        getattr(World("aa").user(), act)(decline="card_declined")
+
+
+def test_who_waits_for_the_completed_event_needs_somebody_who_brings_it() -> None:
+    world = World("aa")
+    ada = world.user()
+    with pytest.raises(ProgramError, match=r"add world\.deliveries"):
+        Program(race=[[ada.pay(waits=True), ada.do("return")]])
+    with pytest.raises(ProgramError, match=r"add world\.deliveries"):
+        Program(before=[ada.pay(waits=True), world.deliveries()], race=[[ada.do("return")]])
+    Program(race=[[ada.pay(waits=True), ada.do("return")], [world.deliveries()]])
+
+
+def test_recast_keeps_how_stripe_stands_and_what_is_done_there() -> None:
+    world = World("aa")
+    ada = world.user()
+    program = Program(
+        race=[[ada.pay(waits=True), ada.renew(decline="lost_card")], [world.deliveries()]],
+        dunning=Dunning(attempts=2, then="unpaid"),
+        frozen_time=1_550_000_000,
+    )
+    again = program.recast(World("bb"))
+    assert (again.dunning, again.frozen_time) == (program.dunning, program.frozen_time)
+    assert [getattr(o, "waits", getattr(o, "decline", None)) for o in again.race[0]] == [True, "lost_card"]
 
 
 def test_recast_leaves_the_dashboard_alone() -> None:

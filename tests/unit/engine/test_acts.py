@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deadheat import World
+from deadheat import Dunning, World
 from deadheat.engine.acts import Acts
 from deadheat.engine.cast import Cast
 from deadheat.stripe_sim import MONTHLY, Account, ApiRequest
@@ -89,6 +89,27 @@ def test_renewing_and_cancelling_meet_only_the_users_own(first: str) -> None:
     assert stage.statuses() == ["canceled", "active"]
     renewals = stage.invoices().count("subscription_cycle")
     assert renewals == (0 if first == "cancel" else 1)
+
+
+def test_a_renewal_that_fails_is_tried_again_until_it_is_paid_or_ended() -> None:
+    for then in ("canceled", "unpaid"):
+        stage = Stage()
+        stage.account.dunning = Dunning(attempts=2, then=then)  # type: ignore[arg-type]
+        for user in (stage.ada, stage.bob):
+            stage.opens(user)
+            stage.acts.do(user.pay(), "A")
+        stage.acts.do(stage.ada.renew(decline="insufficient_funds"), "A")
+        assert stage.statuses() == ["past_due", "active"]
+        stage.acts.do(stage.ada.retry_payment(), "A")
+        assert stage.statuses() == ["active", "active"]
+        stage.acts.do(stage.ada.renew(decline="expired_card"), "A")
+        stage.acts.do(stage.ada.retry_payment(decline="expired_card"), "A")
+        assert stage.statuses() == [then, "active"]
+        assert stage.cast.whose([stage.account.made_since(0).invoices[-1]["id"]]) is stage.cast[stage.ada]
+        if then == "unpaid":
+            stage.acts.do(stage.ada.retry_payment(), "A")
+            assert stage.statuses() == ["active", "active"]
+            assert "has no open invoice" in stage.acts.do(stage.ada.retry_payment(), "A")[0]
 
 
 def test_what_is_made_at_the_dashboard_is_nobodys() -> None:

@@ -88,3 +88,7 @@ def subscribed(account: Account, email: str = "ada@example.test", **params: Any)
 
 def event_types(account: Account, mark: int = 0) -> list[str]:
     return [event["type"] for event in account.made_since(mark).events]
+
+
+def last_event(account: Account, event_type: str) -> dict[str, Any]:
+    return next(e for e in reversed(account.made_since(0).events) if e["type"] == event_type)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from billing_stage import customer_with, intent_of, latest_invoice, statuses, subscribe, subscription
-from sim_client import START, event_types, new_account, send, subscribed
+from sim_client import START, event_types, last_event, new_account, send, subscribed
 
 from deadheat.errors import ActRefused
 from deadheat.stripe_sim import MONTHLY, YEARLY, Dunning
@@ -20,6 +20,7 @@ class TestStart:
         made = subscribe(account, customer, metadata={"user_id": "u1"}).json
         assert (made["status"], made["metadata"]) == ("active", {"user_id": "u1"})
         assert event_types(account, mark) == [
+            "payment_intent.created",
             "charge.succeeded",
             "payment_intent.succeeded",
             "customer.subscription.created",
@@ -40,6 +41,7 @@ class TestStart:
         answer = subscribe(account, customer)
         assert (answer.status, answer.json["status"]) == (200, "incomplete")
         assert event_types(account, mark) == [
+            "payment_intent.created",
             "charge.failed",
             "payment_intent.payment_failed",
             "customer.subscription.created",
@@ -114,6 +116,37 @@ class TestStart:
         assert (made["status"], made["trial_end"]) == ("trialing", START + 7 * DAY)
         assert latest_invoice(account, made["id"])["amount_paid"] == 0
         assert "charge.succeeded" not in event_types(account)
+
+    @pytest.mark.fidelity("Subscriptions and money: three days before a trial ends an event says so, once")
+    def test_the_end_of_a_trial_is_told_three_days_before(self) -> None:
+        account = new_account()
+        name = subscribe(account, customer_with(account, None), trial_period_days=7).json["id"]
+        told = "customer.subscription.trial_will_end"
+        account.tick(4 * DAY - 1)
+        assert told not in event_types(account)
+        account.tick(1)
+        assert event_types(account).count(told) == 1
+        send(account, "POST", f"/v1/subscriptions/{name}", {"trial_end": START + 9 * DAY})
+        account.tick(DAY)
+        assert event_types(account).count(told) == 1, "it is longer now"
+        account.tick(3 * DAY)
+        assert event_types(account).count(told) == 2
+        account.renew_subscription(name)
+        assert event_types(account).count(told) == 2
+
+    def test_the_end_of_a_short_trial_is_told_at_once_and_of_any_before_it_is_over(self) -> None:
+        account = new_account()
+        told = "customer.subscription.trial_will_end"
+        short = subscribe(account, customer_with(account, None), trial_period_days=2).json["id"]
+        assert last_event(account, told)["data"]["object"]["id"] == short
+        for end in ("act", "call"):
+            name = subscribe(account, customer_with(account), trial_period_days=30).json["id"]
+            mark = account.mark()
+            if end == "act":
+                account.renew_subscription(name)
+            else:
+                send(account, "POST", f"/v1/subscriptions/{name}", {"trial_end": "now"})
+            assert event_types(account, mark)[:2] == [told, "customer.subscription.updated"]
 
     def test_several_items_are_billed_together_and_in_one_currency(self) -> None:
         account = new_account()
@@ -204,6 +237,7 @@ class TestUnpaidRenewals:
         assert event_types(account, mark) == [
             "customer.subscription.updated",
             "invoice.created",
+            "payment_intent.created",
             "invoice.finalized",
             "charge.failed",
             "payment_intent.payment_failed",

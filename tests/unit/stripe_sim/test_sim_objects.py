@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sim_client import START, checkout, event_types, new_account, send, subscribed
+from sim_client import START, checkout, event_types, last_event, new_account, send, subscribed
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import MONTHLY, YEARLY, Account
+from deadheat.stripe_sim import MONTHLY, YEARLY
 from deadheat.stripe_sim.clock import DAY, later
 
 BASIL = "2025-03-31.basil"
 BEFORE_BASIL = "2025-02-24.acacia"
-
-
-def last_event(account: Account, event_type: str) -> dict[str, Any]:
-    return next(e for e in reversed(account.made_since(0).events) if e["type"] == event_type)
 
 
 class TestCustomers:
@@ -123,6 +119,7 @@ class TestCheckout:
         assert event_types(account, mark) == [
             "customer.created",
             "payment_method.attached",
+            "payment_intent.created",
             "charge.succeeded",
             "payment_intent.succeeded",
             "customer.subscription.created",

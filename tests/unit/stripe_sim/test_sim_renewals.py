@@ -46,6 +46,7 @@ def test_a_renewal_is_paid_by_an_invoice_of_its_own() -> None:
     assert event_types(account, mark) == [
         "customer.subscription.updated",
         "invoice.created",
+        "payment_intent.created",
         "invoice.finalized",
         "charge.succeeded",
         "payment_intent.succeeded",
