@@ -1,6 +1,6 @@
 """The webhook plane: carries Stripe's events to the target, in the race and while settling.
 
-What Stripe could do is the `Outbox`'s to say: an event goes out after its effect, again after an
+What Stripe could do is the `Postbag`'s to say: an event goes out after its effect, again after an
 attempt that Stripe saw fail, and at any time as a duplicate. When it goes is said here: a stream
 delivers while others race, settling brings what is still refused one by one in order of emission,
 and `again` brings every event once more.
@@ -30,25 +30,27 @@ if TYPE_CHECKING:
     from deadheat.engine.postbag import Postbag
     from deadheat.program import Deliveries, Forgery
     from deadheat.schedule import Barrage
-    from deadheat.stripe_sim import Attempt, Outbox
+    from deadheat.stripe_sim import Attempt
 
 ROUNDS_MAX = 5
+COMPLETED = "checkout.session.completed"
 Phase = Literal["race", "settling", "again"]
 
 
 @dataclass(slots=True)
 class Courier:
-    """Delivers the events of one run to the target's webhook endpoint, or to all that it has.
+    """Delivers the events of one run to the target's webhook endpoints.
 
-    ``barrage`` draws how long a delivery of a stream is on its way; ``conductor`` hears of each.
+    ``barrage`` draws how long a delivery of a stream is on its way; ``conductor`` hears of each, and
+    ``on_answer`` is called when one was answered.
     """
 
     client: httpx.AsyncClient
-    path: str
-    outbox: Outbox | Postbag
+    outbox: Postbag
     recorder: Recorder
     barrage: Barrage | None = None
     conductor: Conductor | None = None
+    on_answer: Callable[[], None] = lambda: None
     delivered: list[Delivered] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -147,9 +149,7 @@ class Courier:
         headers = dict(attempt.headers)
         if conductor is not None and strand is not None:
             headers["traceparent"] = conductor.traceparent(strand)
-        came = await exchange(
-            self.client, "POST", attempt.url or self.path, headers=headers, content=attempt.body
-        )
+        came = await exchange(self.client, "POST", attempt.url, headers=headers, content=attempt.body)
         answer = came if isinstance(came, HttpAnswer) else None
         answered = answer.status if answer else None
         status = None if lost else answered
@@ -177,6 +177,7 @@ class Courier:
             phase=phase,
         )
         self.delivered.append(made)
+        self.on_answer()
         if conductor is not None and strand is not None:
             conductor.answered(strand, to_be_continued=False)
         return made
@@ -206,6 +207,16 @@ class Courier:
             attempt = self.next_attempt(event_id)
             lost = 0 < attempt.number <= deliveries.lost
             await self.deliver(attempt, actor, "race", lost=lost)
+
+    def completions(self, session: str) -> list[str]:
+        """Give the deliveries that tell of a checkout session that it is complete."""
+        account = self.outbox.account
+        return [
+            delivery
+            for delivery in self.outbox.emitted()
+            if self.outbox.type_of(delivery).endswith(COMPLETED)
+            and account.event_json(event_of(delivery))["data"]["object"]["id"] == session
+        ]
 
     def next_attempt(self, event_id: str) -> Attempt:
         """Give the next attempt that Stripe would make, or a duplicate where it would make none."""

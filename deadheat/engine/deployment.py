@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from deadheat.engine.leftovers import Leftovers
     from deadheat.engine.postgres import PostgresServer
-    from deadheat.settings import Settings, TargetSettings, WebhookSettings
+    from deadheat.settings import Settings, TargetSettings
 
 
 FIT_SECONDS_MAX = 5.0
@@ -116,7 +116,7 @@ class Grounds:
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
-    """One target, ready to be raced.
+    """One target, ready to be raced. ``endpoints`` are those that we deliver webhooks to, by name.
 
     ``proxy`` stands between it and its database, ``blocking`` asks who waits for whom there; without
     them no statement can be ordered. ``parking`` holds writes inside their statement. ``leftovers`` is
@@ -128,9 +128,7 @@ class Deployment:
     server: StripeServer
     target: Target
     client: httpx.AsyncClient
-    endpoint: Endpoint
-    webhook_path: str
-    more_endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint]
     database: Database | None
     reach: Reach = WHOLE
     proxy: PostgresProxy | None = None
@@ -180,24 +178,27 @@ class Deployment:
         return None
 
 
-def endpoint_of(webhook: WebhookSettings | None, base_url: str, secret: str) -> Endpoint:
-    """Give the webhook endpoint of a target that answers at a base URL."""
-    return Endpoint(
-        url=base_url + (webhook.path if webhook else ""),
-        secret=secret,
-        types=webhook.types if webhook else (),
-        api_version=webhook.api_version if webhook else None,
-    )
+def endpoints_of(target: TargetSettings, base_url: str, secrets_by: Mapping[str, str]) -> dict[str, Endpoint]:
+    """Give the webhook endpoints of a target that answers at a base URL, by their names."""
+    return {
+        hook.name: Endpoint(
+            url=base_url + hook.path,
+            secret=secrets_by[hook.name],
+            types=hook.types,
+            api_version=hook.api_version,
+        )
+        for hook in target.webhooks
+    }
 
 
-def _webhook_secrets(target: TargetSettings, first: str) -> dict[str, str]:
-    """Give the secret of each endpoint by its placeholder; the first also stands without a name."""
-    secrets_by = {WEBHOOK_SECRET: first}
-    if target.webhook is not None and target.webhook.name:
-        secrets_by[f"{WEBHOOK_SECRET}.{target.webhook.name}"] = first
-    for hook in target.more_webhooks:
-        secrets_by[f"{WEBHOOK_SECRET}.{hook.name}"] = f"whsec_{secrets.token_hex(16)}"
-    return secrets_by
+def _secret_values(secrets_by: Mapping[str, str]) -> dict[str, str]:
+    """Give the secrets by placeholder; the first endpoint's stands without a name, too, never empty."""
+    named = {f"{WEBHOOK_SECRET}.{name}": secret for name, secret in secrets_by.items() if name}
+    return {WEBHOOK_SECRET: next(iter(secrets_by.values()), _fresh_secret()), **named}
+
+
+def _fresh_secret() -> str:
+    return f"whsec_{secrets.token_hex(16)}"
 
 
 async def _drop(grounds: Grounds, name: str) -> None:
@@ -226,7 +227,7 @@ async def open_deployment(
     """
     settings = grounds.settings
     key = f"sk_test_{secrets.token_hex(12)}"
-    secret = f"whsec_{secrets.token_hex(16)}"
+    webhook_secrets = {hook.name: _fresh_secret() for hook in settings.target.webhooks}
     account = Account(seed=settings.seed + index, started_at=int(time.time()), secret_key=key)
     async with AsyncExitStack() as stack:
         name = grounds.name(str(index))
@@ -237,7 +238,7 @@ async def open_deployment(
             "postgres.url": grounds.server.dsn_for(name),
             "stripe.url": server.url,
             "stripe.key": key,
-            **_webhook_secrets(settings.target, secret),
+            **_secret_values(webhook_secrets),
         }
         await grounds.server.create_database(name, template=await grounds.template(values))
         stack.push_async_callback(_drop, grounds, name)
@@ -266,12 +267,7 @@ async def open_deployment(
             server=server,
             target=target,
             client=client,
-            endpoint=endpoint_of(settings.target.webhook, target.base_url, secret),
-            more_endpoints={
-                hook.name: endpoint_of(hook, target.base_url, values[f"{WEBHOOK_SECRET}.{hook.name}"])
-                for hook in settings.target.more_webhooks
-            },
-            webhook_path=settings.target.webhook.path if settings.target.webhook else "",
+            endpoints=endpoints_of(settings.target, target.base_url, webhook_secrets),
             database=database,
             reach=WHOLE if proxy is not None else replace(WHOLE, statements=False),
             proxy=proxy,

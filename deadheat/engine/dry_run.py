@@ -107,16 +107,15 @@ def _call(operation: OperationSettings, call: Request, part: Part, base_url: str
 
 
 def _webhooks(settings: Settings, reach: Reach) -> Iterator[str]:
-    webhook = settings.target.webhook
-    if webhook is None:
+    if not settings.target.webhooks:
         yield "webhooks: none are sent, there is no [target.webhook]"
     elif not reach.stripe:
         yield f"webhooks: none are sent, Stripe is not ours at level {reach.level}"
     else:
-        types = ", ".join(webhook.types) or "every type"
         base_url = settings.target.base_url or ASSIGNED
-        yield f"webhooks: signed events, sometimes twice, late or forged, to POST {base_url}{webhook.path}"
-        yield f"  types: {types}"
+        for hook in settings.target.webhooks:
+            yield f"webhooks: signed events, sometimes twice, late or forged, to POST {base_url}{hook.path}"
+            yield f"  types: {', '.join(hook.types) or 'every type'}"
     if reach.stripe:
         port = f"127.0.0.1:{settings.stripe_port}" if settings.stripe_port else "a port of its own"
         yield f"Stripe: a simulator at {port}; the real one is never called"

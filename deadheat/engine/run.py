@@ -35,7 +35,7 @@ from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Program, name_of
 from deadheat.schedule import Barrage, Replay
-from deadheat.stripe_sim import MONTHLY, Outbox
+from deadheat.stripe_sim import MONTHLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -194,9 +194,7 @@ class Run:
         self.outbox = self._outbox()
         doubled = any(isinstance(o, Deliveries) and o.doubled for o in program.operations())
         self.account.ledger.doubles_events = doubled
-        self.courier = Courier(
-            deployment.client, deployment.webhook_path, self.outbox, recorder, conductor=self.conductor
-        )
+        self.courier = Courier(deployment.client, self.outbox, recorder, conductor=self.conductor)
         self.caller = Caller(deployment.client, recorder, self.conductor)
         self.race = Race(
             program, self.conductor, self.courier, self._perform, self._part_of, frozenset(dropped)
@@ -232,7 +230,8 @@ class Run:
     async def to_the_end(self, number: int, *, timed: bool = True) -> Settled:
         """Play the run; Trouble when it cannot be judged."""
         self.strategy.begin(number)
-        self.account.begin_run(int(time.time()))
+        self.account.begin_run(self.program.frozen_time or int(time.time()))
+        self.account.dunning = self.program.dunning
         for n, operation in enumerate(self.program.before, 1):
             await self._lead(operation, n)
             await self.rest()
@@ -400,7 +399,7 @@ class Run:
         self.courier.news.set()
 
     async def _settle(self) -> Settled:
-        if not self.deployment.webhook_path:
+        if not self.deployment.endpoints:
             tables = await self._tables()
             return self._settled(tables, tables, offenders=await self._offenders())
         refused = await self.courier.settle(self.rest)
@@ -432,7 +431,7 @@ class Run:
             forged_changed=forged_changed,
             asked_for=self._asked_for(),
             made_to_fail=self._has_failed(),
-            webhooks=bool(self.deployment.webhook_path),
+            webhooks=bool(self.deployment.endpoints),
             unseen=self.deployment.reach.unseen(),
             statuses=self.deployment.settings.target.statuses,
             offenders=offenders or {},
@@ -466,18 +465,10 @@ class Run:
         made = self.account.ids_since(self.mark)
         return [made_id for kind, made_id in made if kind in SOURCES]
 
-    def _outbox(self) -> Outbox | Postbag:
+    def _outbox(self) -> Postbag:
         """Give what Stripe has to deliver: of every type of event where the program says so."""
         wide = any(isinstance(o, Deliveries) and o.every_type for o in self.program.operations())
-        first = self.deployment.settings.target.webhook
-        endpoints = {first.name if first else "": self.deployment.endpoint, **self.deployment.more_endpoints}
-        outboxes = {
-            name: Outbox(self.account, replace(endpoint, types=()) if wide else endpoint, since=self.mark)
-            for name, endpoint in endpoints.items()
-        }
-        if len(outboxes) == 1:
-            return next(iter(outboxes.values()))
-        return Postbag(self.account, outboxes, self.mark)
+        return Postbag.of(self.account, self.deployment.endpoints, since=self.mark, every_type=wide)
 
     def _asked_for(self) -> dict[str, int]:
         """Say how many subscriptions each user asked for: one, and one more after each cancellation."""

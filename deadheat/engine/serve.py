@@ -20,11 +20,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from deadheat.engine import stripe_desk
 from deadheat.engine.checkout_page import CheckoutPages
 from deadheat.engine.events import Notice
 from deadheat.engine.forward import Answered, Forwarder, Sent
 from deadheat.engine.postgres import Dsn, open_postgres
-from deadheat.engine.stripe_desk import Desk
 from deadheat.engine.stripe_mock import StripeMock
 from deadheat.engine.stripe_server import OpenGate, StripeServer
 from deadheat.errors import SettingsError
@@ -35,8 +35,9 @@ from deadheat.stripe_sim import MONTHLY, YEARLY, Account, Endpoint, Outbox
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from deadheat.engine.stripe_connection import Serving
     from deadheat.settings import Settings
-    from deadheat.stripe_sim import ApiRequest, ApiResponse, Call
+    from deadheat.stripe_sim import ApiRequest, Call
 
 STRIPE_PORT = 12113
 """Where the simulator listens: next to 12111 and 12112, which stripe-mock takes when run by hand."""
@@ -79,7 +80,7 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
         check_forward_to(order.forward_to)
     key, secret = f"sk_test_{secrets.token_hex(12)}", f"whsec_{secrets.token_hex(16)}"
     account = Account(seed=settings.seed, started_at=int(time.time()), secret_key=key)
-    webhook = settings.target.webhook
+    webhook = next(iter(settings.target.webhooks), None)
     own = None
     if order.forward_to is not None:
         endpoint = Endpoint(
@@ -94,7 +95,7 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
         mock = await stack.enter_async_context(_mock(settings, tell))
         server = ServedStripe(
             account,
-            desk=Desk(account=account, secret=secret, forwarder=forwarder),
+            desk=stripe_desk.Desk(account=account, secret=secret, forwarder=forwarder),
             mock=mock,
             mode=settings.stripe_mock_mode,
             gate=Bell(forwarder.news),
@@ -136,20 +137,22 @@ def check_forward_to(url: str) -> None:
 class ServedStripe(StripeServer):
     """The simulator with the checkout pages of its account, and a desk."""
 
-    def __init__(self, account: Account, *, desk: Desk, **options: Any) -> None:
+    def __init__(self, account: Account, *, desk: stripe_desk.Desk, **options: Any) -> None:
         super().__init__(account, **options)
         self._desk = desk
         self._pages = CheckoutPages(account)
 
-    async def _serve(self, request: ApiRequest) -> ApiResponse | None:
+    def _serve(self, request: ApiRequest) -> Serving:
         """Answer a browser with a page, and an API call with addresses of ours in place of Checkout's."""
         catch_up(self.account)
-        ours = self._pages.answer(request) or await self._desk.answer(request)
+        ours = self._pages.answer(request)
+        if ours is None and request.path.startswith(stripe_desk.PATH):
+            ours = yield self._desk.answer(request)
         if ours is not None:
             if isinstance(self.gate, Bell):
                 self.gate.ring()
             return ours
-        answer = await super()._serve(request)
+        answer = yield from super()._serve(request)
         if answer is None or CHECKOUT not in answer.body:
             return answer
         return replace(answer, body=answer.body.replace(CHECKOUT, f"{self.url}/".encode()))

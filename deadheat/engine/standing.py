@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.engine.caller import http_client
 from deadheat.engine.conduct.blocking import Blocking
-from deadheat.engine.deployment import Deployment, endpoint_of
+from deadheat.engine.deployment import Deployment, endpoints_of
 from deadheat.engine.leftovers import Leftovers
 from deadheat.engine.levels import reach_of
 from deadheat.engine.postgres import Dsn
@@ -24,7 +24,6 @@ from deadheat.engine.postgres.tls import own_context
 from deadheat.engine.stripe_server import StripeServer
 from deadheat.engine.tables import Database
 from deadheat.engine.target import open_target
-from deadheat.errors import SettingsError
 from deadheat.stripe_sim import Account
 
 if TYPE_CHECKING:
@@ -32,17 +31,13 @@ if TYPE_CHECKING:
 
     from deadheat.engine.deployment import Grounds
     from deadheat.engine.levels import Reach
+    from deadheat.settings import Settings
 
 
 @asynccontextmanager
 async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
     """Give the target that runs at ``base-url``; SetupError when something that it needs is missing."""
     settings, reach = grounds.settings, reach_of(grounds.settings)
-    if reach.stripe and settings.target.more_webhooks:
-        raise SettingsError(
-            "a target that runs already can have one webhook endpoint so far, since webhook-secret is one. "
-            "Leave [[target.webhooks]] out, or give [target] start."
-        )
     dsn = Dsn.parse(settings.postgres, allow_hosts=settings.allow_hosts) if reach.database else None
     async with AsyncExitStack() as stack:
         account = Account(
@@ -92,8 +87,9 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
             server=server,
             target=target,
             client=client,
-            endpoint=endpoint_of(settings.target.webhook, target.base_url, settings.webhook_secret or ""),
-            webhook_path=settings.target.webhook.path if settings.target.webhook and reach.stripe else "",
+            endpoints=endpoints_of(settings.target, target.base_url, _secrets(settings))
+            if reach.stripe
+            else {},
             database=database,
             reach=reach,
             proxy=proxy,
@@ -101,6 +97,11 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
             leftovers=Leftovers(database) if database is not None else None,
             sequels=grounds.sequels,
         )
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    """Give the secret of each endpoint, by its name; the settings were checked to have one for each."""
+    return {hook.name: hook.secret or settings.webhook_secret or "" for hook in settings.target.webhooks}
 
 
 def postgres_of(deployment: Deployment) -> str:

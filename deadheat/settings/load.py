@@ -179,10 +179,11 @@ def _check_wires(settings: Settings, given: Layer) -> None:
             f"{given['stripe-port'].where}: the simulator has to know the test key that the target was "
             "started with: stripe-key (DEADHEAT_STRIPE_KEY)."
         )
-    if settings.stripe_port is not None and settings.target.webhook and settings.webhook_secret is None:
+    unsigned = [hook.path for hook in settings.target.webhooks if hook.secret is None]
+    if settings.stripe_port is not None and unsigned and settings.webhook_secret is None:
         raise SettingsError(
-            f"{given['stripe-port'].where}: events are signed with the secret that the target was started "
-            "with: webhook-secret (DEADHEAT_WEBHOOK_SECRET)."
+            f"{given['stripe-port'].where}: events for {unsigned[0]} are signed with the secret that the "
+            "target was started with: webhook-secret (DEADHEAT_WEBHOOK_SECRET), or secret beside its path."
         )
     if settings.postgres_port is None:
         return

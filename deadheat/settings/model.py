@@ -89,20 +89,22 @@ class OperationSettings:
 class WebhookSettings:
     """Where the target takes Stripe's events. Empty ``types`` means every type.
 
-    ``name`` tells several apart, and stands in the placeholder of the secret.
+    ``name`` tells several apart, and stands in the placeholder of the secret. ``secret`` is that of an
+    endpoint of a target that runs already.
     """
 
     path: str
     api_version: str | None = None
     types: tuple[str, ...] = ()
     name: str = ""
+    secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:
     """The target: a command to start (run from ``folder``) or a base URL.
 
-    ``webhook`` is its first endpoint for events, ``more_webhooks`` are the others.
+    ``webhooks`` are its endpoints for events, with names of their own.
     ``tables`` are queries by relation, ``statuses`` the target's names of a subscription's status (case
     folded) with what they stand for at Stripe, ``cleanup`` the statements that take a run's rows away.
     """
@@ -116,8 +118,7 @@ class TargetSettings:
     workers: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, OperationSettings] = field(default_factory=dict)
-    webhook: WebhookSettings | None = None
-    more_webhooks: tuple[WebhookSettings, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     cleanup: tuple[str, ...] = ()
@@ -135,7 +136,8 @@ class Settings:
     `TargetSettings` are processes within one. ``stripe_mock`` is a word, a URL or an absolute path.
     ``stripe_latency_ms`` is between what a Stripe call takes where no conductor holds it.
     ``stripe_port`` and ``postgres_port`` are where a target that runs already finds our simulator and our
-    proxy; ``stripe_key`` and ``webhook_secret`` are those that it was started with.
+    proxy; ``stripe_key`` and ``webhook_secret`` are those that it was started with, the secret that of
+    endpoints which have none of their own.
     """
 
     target: TargetSettings

@@ -50,14 +50,13 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
         workers=table.take("workers", kinds.whole_number(1, 64), 1),
         env=table.strings("env", kinds.any_text),
         operations=operations,
-        webhook=webhooks[0] if webhooks else None,
-        more_webhooks=webhooks[1:],
+        webhooks=webhooks,
         tables=_tables(table),
         statuses=_statuses(table),
         cleanup=_cleanup(table),
     )
     table.refuse_unknown()
-    _check_way_in(table)
+    _check_way_in(table, webhooks)
     check_names(_PLACEHOLDER.findall(target.start or ""), known, table.where("start"))
     check_names(_PLACEHOLDER.findall(target.migrate or ""), known, table.where("migrate"))
     for name, value in target.env.items():
@@ -65,12 +64,19 @@ def read_target(table: Table, folder: Path) -> TargetSettings:
     return target
 
 
-def _check_way_in(table: Table) -> None:
+def _check_way_in(table: Table, webhooks: tuple[WebhookSettings, ...]) -> None:
     """Refuse a target that is neither started nor called, and what says how to start one that is not.
 
     With both, ``base-url`` says on which port of its own the started target listens.
     """
     if "start" in table:
+        for hook in webhooks:
+            if hook.secret is not None:
+                placeholder = f"stripe.webhook-secret{'.' if hook.name else ''}{hook.name}"
+                raise SettingsError(
+                    f"{table.titled()} has start, so the secret of the webhook at {hook.path} is made "
+                    f"afresh: give the target {{{placeholder}}} in env."
+                )
         return
     if "base-url" not in table:
         raise SettingsError(
@@ -104,6 +110,7 @@ def _webhook(table: Table, name: str = "") -> WebhookSettings:
         path=table.require("path", kinds.path),
         api_version=table.take("api-version", kinds.text, None),
         types=table.take("types", kinds.list_of(kinds.text, "event types"), ()),
+        secret=table.take("secret", kinds.text, None),
     )
     table.refuse_unknown()
     return webhook

@@ -61,17 +61,17 @@ class Endpoint:
 class Attempt:
     """One delivery. ``number`` counts the true attempts of its event from 1; 0 for the others.
 
-    ``url`` is where it goes, empty where its endpoint is the only one.
+    ``url`` is where it goes.
     """
 
     event_id: str
     event_type: str
+    url: str
     body: bytes
     headers: Mapping[str, str]
     number: int
     duplicate: bool = False
     forged: Forgery | None = None
-    url: str = ""
 
 
 class _State(Enum):
@@ -125,6 +125,16 @@ class Outbox:
     def may_attempt(self, event_id: str) -> bool:
         """Say whether Stripe could make a first attempt or a retry now."""
         return self._delivery(event_id).state in (_State.FRESH, _State.FAILED) and self._is_enabled()
+
+    def takes(self, event_id: str) -> bool:
+        """Say whether an event goes to this endpoint."""
+        self._read()
+        return event_id in self._deliveries
+
+    def was_answered(self, event_id: str) -> bool:
+        """Say whether an attempt of the event is over: it was answered, or got no answer."""
+        delivery = self._delivery(event_id)
+        return delivery.attempts > 1 or delivery.state in (_State.FAILED, _State.DELIVERED)
 
     def type_of(self, event_id: str) -> str:
         """Give the type of an event; ActRefused for one that is not this endpoint's."""
@@ -261,6 +271,7 @@ class Outbox:
         return Attempt(
             event_id=event_id,
             event_type=self._deliveries[event_id].event_type,
+            url=self.endpoint.url,
             body=body,
             headers=headers,
             number=number,

@@ -56,6 +56,10 @@ capture = { token = "$.code" }
 [target.webhook]
 path = "/hook"
 
+[[target.webhooks]]
+name = "credits"
+path = "/brew"
+
 [target.tables]
 customers = "select 'u' as user_id, 'cus_1' as stripe_customer_id"
 subscriptions = "select 'u' as user_id, 'sub_1' as subscription_id, 'c' as stripe_customer_id, '' as status"
@@ -132,6 +136,13 @@ def test_a_webhook_that_takes_everything_is_told(odd: Ended) -> None:
     for kind in ("unsigned", "badly-signed", "stale"):
         assert checks[f"target: webhook, {kind}"]["health"] == "warn"
         assert "not refused" in checks[f"target: webhook, {kind}"]["seen"]
+
+
+def test_each_of_several_webhooks_is_tried(odd: Ended) -> None:
+    check = examined(odd)["target: webhook credits"]
+    assert check["health"] == "warn"
+    assert "at /brew was answered 418" in check["seen"]
+    assert "{stripe.webhook-secret.credits}" in check["remedy"]
 
 
 def test_a_query_without_a_column_and_what_is_not_mapped_are_told(odd: Ended) -> None:

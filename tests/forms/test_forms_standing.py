@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-KEY, SECRET = "sk_" + "test_" + "of_the_forms", "whsec_" + "of_the_forms"
+KEY = "sk_" + "test_" + "of_the_forms"
+SECRETS = {"": "whsec_" + "of_the_billing", "credits": "whsec_" + "of_the_credits"}
 SOMEBODY = "insert into users (email, customer) values ('somebody@example.test', 'cus_somebody')"
 
 
@@ -41,8 +42,8 @@ class Standing:
             "DATABASE_URL": self.dsn,
             "STRIPE_API_BASE": f"http://127.0.0.1:{self.stripe_port}",
             "STRIPE_SECRET_KEY": KEY,
-            "BILLING_SECRET": SECRET,
-            "CREDITS_SECRET": SECRET,
+            "BILLING_SECRET": SECRETS[""],
+            "CREDITS_SECRET": SECRETS["credits"],
             "FORMS": "",
         }
 
@@ -71,14 +72,14 @@ class Standing:
     def raced(self, folder: Path, *, cleanup: bool) -> SuiteFinished:
         settings = settings_of(folder, self.dsn)
         target = replace(
-            settings.target, start=None, migrate=None, env={}, more_webhooks=(),
-            base_url=f"http://127.0.0.1:{self.port}", cleanup=settings.target.cleanup if cleanup else (),
+            settings.target, start=None, migrate=None, env={}, base_url=f"http://127.0.0.1:{self.port}",
+            webhooks=tuple(replace(hook, secret=SECRETS[hook.name]) for hook in settings.target.webhooks),
+            cleanup=settings.target.cleanup if cleanup else (),
         )  # fmt: skip
         settings = replace(
             settings, target=target, own_invariants=(), stripe_port=self.stripe_port, stripe_key=KEY,
-            webhook_secret=SECRET,
         )  # fmt: skip
-        explored = explore(settings, ("leaving", "two-tabs"), {"serial": 1, "barrage": 2})
+        explored = explore(settings, ("leaving", "credit"), {"serial": 1, "barrage": 2})
         for name, exploration in explored.scenarios.items():
             assert exploration.verdict is Verdict.CLEAN, (name, exploration.reason, explored.violated(name))
         return explored.finished
@@ -117,9 +118,14 @@ def test_without_a_cleanup_it_is_told_what_is_left_and_how_to_find_it(team: Stan
     assert left is not None
     after = team.rows()
     new = [row for row in after["users"] if row not in before["users"]]
-    assert left.rows == {"customers": len(new), "subscriptions": len(after["plans"]), "effects": 0}
+    assert left.rows == {
+        "customers": len(new),
+        "subscriptions": len(after["plans"]),
+        "effects": len(after["credits"]),
+    }
     assert left.users == len(new)
     assert left.rows["subscriptions"] > 0
+    assert left.rows["effects"] > 0  # the second endpoint, with a secret of its own, was delivered to
     alike = asyncio.run(execute(team.dsn, f"select email from users where email like '{left.like}'"))
     assert sorted(email for (email,) in alike) == sorted(row[2] for row in new)
     assert [row for row in after["users"] if row not in new] == before["users"]

@@ -84,7 +84,7 @@ def test_what_is_written_is_read_once_filled_in(
     assert set(target.operations) == {"sign-up", "check-out"}
     assert set(target.tables) == {"customers", "subscriptions"}
     assert target.env["DATABASE_URL"] == "{postgres.url}"
-    assert target.webhook is not None
+    assert target.webhooks
 
 
 def test_each_place_left_out_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
             checkout_session="$.sessionId",
         ),
     }
-    assert read.webhook == WebhookSettings(
-        path="/webhook", api_version="2025-03-31.basil", types=("customer.created",)
+    assert read.webhooks == (
+        WebhookSettings(path="/webhook", api_version="2025-03-31.basil", types=("customer.created",)),
     )
     assert read.tables == {
         "customers": "select user_id, stripe_customer_id from profiles",
@@ -165,7 +165,7 @@ class TestUnknownKeys:
 
     def test_where_nothing_is_close_the_known_keys_are_listed(self, tmp_path: Path) -> None:
         said = complaint(tmp_path, target("[target.webhook]\npath = '/w'\nzzz = 1"))
-        assert "It knows path, api-version, types." in said
+        assert "It knows path, api-version, types, secret." in said
 
     def test_a_shared_file_names_its_table_in_full(self, tmp_path: Path) -> None:
         (tmp_path / "pyproject.toml").write_text("[tool.deadheat.target]\nstart = 'x'\nredy = '/'\n")

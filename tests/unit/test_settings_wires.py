@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 URL = '[target]\nbase-url = "http://127.0.0.1:8000"\n'
 HOOK = '[target.webhook]\npath = "/hook"\n'
+CREDITS = '[[target.webhooks]]\nname = "credits"\npath = "/credits"\n'
 DSN = 'postgres = "postgresql://me@127.0.0.1/app"\n'
 STRIPE = 'stripe-port = 12113\nstripe-key = "sk_test_x"\n'
 
@@ -30,6 +31,12 @@ def test_a_file_may_give_all_of_them(tmp_path: Path) -> None:
     assert (settings.stripe_key, settings.webhook_secret) == ("sk_test_x", "whsec_x")
 
 
+def test_each_endpoint_may_have_a_secret_of_its_own(tmp_path: Path) -> None:
+    text = STRIPE + URL + HOOK + 'secret = "${BILLING_SECRET}"\n' + CREDITS + 'secret = "whsec_c"\n'
+    settings = load(tmp_path, text, BILLING_SECRET="whsec_b")
+    assert [hook.secret for hook in settings.target.webhooks] == ["whsec_b", "whsec_c"]
+
+
 def test_the_environment_may_give_them_and_a_url_has_them_from_there(tmp_path: Path) -> None:
     given = {"DEADHEAT_STRIPE_PORT": "1", "DEADHEAT_STRIPE_KEY": "sk_test_y"}
     settings = load(tmp_path, URL, DEADHEAT_TARGET="http://127.0.0.1:1", DEADHEAT_WEBHOOK_SECRET="w", **given)
@@ -40,7 +47,8 @@ def test_the_environment_may_give_them_and_a_url_has_them_from_there(tmp_path: P
     ("text", "says"),
     [
         ("stripe-port = 1\n" + URL, r"stripe-port: .*stripe-key \(DEADHEAT_STRIPE_KEY\)"),
-        (STRIPE + URL + HOOK, r"stripe-port: .*webhook-secret \(DEADHEAT_WEBHOOK_SECRET\)"),
+        (STRIPE + URL + HOOK, r"stripe-port: .*for /hook .*webhook-secret \(DEADHEAT_WEBHOOK_SECRET\)"),
+        (STRIPE + URL + HOOK + 'secret = "whsec_x"\n' + CREDITS, r"stripe-port: .*for /credits are signed"),
         (STRIPE + "postgres-port = 1\n" + URL, r"postgres-port: .*--postgres DSN"),
         (DSN + "postgres-port = 1\n" + URL, r"postgres-port: .*--stripe-port is needed"),
         (STRIPE + '[target]\nstart = "serve"\n', "stripe-port: Deadheat starts this target"),

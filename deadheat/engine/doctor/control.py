@@ -53,7 +53,7 @@ def _tell_stripe(page: Page, deployment: Deployment, crossings: Crossings) -> No
             f"none arrived at {deployment.server.url} while operations were done",
             "Start the target with that as its Stripe base.",
         )
-    if deployment.webhook_path:
+    if deployment.endpoints:
         page.ok("webhooks", "delivered by us: in any order, more than once, forged")
 
 

@@ -18,7 +18,7 @@ from deadheat.engine.doctor.control import Crossings, examine_control
 from deadheat.engine.doctor.machine import examine_machine
 from deadheat.engine.doctor.operations import Trials
 from deadheat.engine.doctor.plans import examine_plans
-from deadheat.engine.doctor.target import examine_tables, examine_webhook
+from deadheat.engine.doctor.target import examine_tables, examine_webhooks
 from deadheat.engine.levels import reach_of
 from deadheat.engine.postgres import Dsn, PostgresServer, open_postgres
 from deadheat.engine.postgres.binaries import ordinary_account
@@ -66,7 +66,7 @@ async def _examine_target(page: Page, deployment: Deployment, tables: Mapping[st
     await trials.examine(page)
     crossings = Crossings(statements=statements.flights, calls=sum(len(tried.calls) for tried in trials.done))
     try:
-        await examine_webhook(page, deployment)
+        await examine_webhooks(page, deployment)
         await examine_tables(page, deployment, tables, trials.done)
         deployment.check_alive()
     except DeadheatError as error:

@@ -74,7 +74,7 @@ def unchecked(settings: Settings) -> dict[str, str]:
     nothing = Settled(
         people=(),
         before_again=tables,
-        webhooks=target.webhook is not None,
+        webhooks=bool(target.webhooks),
         unseen=reach_of(settings).unseen(),
     )
     reasons = {

@@ -1,17 +1,17 @@
-"""The target once it is up: its webhook and its mapped queries."""
+"""The target once it is up: its webhooks and its mapped queries."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from deadheat.engine.courier import Courier
+from deadheat.engine.postbag import Postbag
 from deadheat.engine.tables import COLUMNS, Database
 from deadheat.errors import DeadheatError
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.stripe_sim import PRODUCT, Endpoint, Outbox
+from deadheat.stripe_sim import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,49 +21,57 @@ if TYPE_CHECKING:
     from deadheat.engine.doctor.operations import Tried
     from deadheat.invariants.settled import Delivered
     from deadheat.program import Forgery
+    from deadheat.settings import WebhookSettings
 
 EVENT_TYPE = "deadheat.doctor"  # no application acts on it
 FORGERIES: tuple[Forgery, ...] = ("unsigned", "badly-signed", "stale")
 BODY_SHOWN = 200
 
 
-async def examine_webhook(page: Page, deployment: Deployment) -> None:
-    """Send a signed event of a type that nobody knows, and the same unsigned, badly signed and stale."""
-    webhook = deployment.settings.target.webhook
-    if webhook is None:
+async def examine_webhooks(page: Page, deployment: Deployment) -> None:
+    """Send each endpoint a signed event of a type that nobody knows, and the same forged in every way."""
+    if not deployment.settings.target.webhooks:
         page.warn("webhook", "there is no [target.webhook]: no event is delivered, and none is checked")
         return
     if not deployment.reach.stripe:
         page.ok("webhook", "not tried: its events are Stripe's own here, and Deadheat sends none")
         return
     account = deployment.account
-    endpoint = Endpoint(
-        url=deployment.endpoint.url, secret=deployment.endpoint.secret, api_version=webhook.api_version
-    )
-    outbox, recorder = Outbox(account, endpoint), Recorder(0)
+    since = account.mark()
     product = account.ledger.find("product", PRODUCT)
     assert product is not None  # every account has it
     account.ledger.begin(None)
-    event_id = account.ledger.emit(EVENT_TYPE, product).id
-    courier = Courier(deployment.client, webhook.path, outbox, recorder)
-    now = int(time.time())
-    delivered = await courier.deliver(outbox.attempt(event_id, now=now), "stripe", "race")
-    said = f"a signed {EVENT_TYPE} at {webhook.path} was answered {delivered.status or 'not at all'}"
+    account.ledger.emit(EVENT_TYPE, product)
+    postbag = Postbag.of(account, deployment.endpoints, since=since, every_type=True)
+    for hook, delivery in zip(deployment.settings.target.webhooks, postbag.emitted(), strict=True):
+        await _examine_webhook(page, deployment, hook, postbag, delivery)
+
+
+async def _examine_webhook(
+    page: Page, deployment: Deployment, hook: WebhookSettings, postbag: Postbag, delivery: str
+) -> None:
+    recorder = Recorder(0)
+    courier = Courier(deployment.client, postbag, recorder)
+    about = f"webhook {hook.name}".rstrip()
+    delivered = await courier.deliver(courier.next_attempt(delivery), "stripe", "race")
+    said = f"a signed {EVENT_TYPE} at {hook.path} was answered {delivered.status or 'not at all'}"
     if delivered.status is None or delivered.status == 404:
-        page.fail("webhook", said, "Correct [target.webhook] path.")
+        page.fail(about, said, "Correct [target.webhook] path.")
         return
     if not _taken(delivered):
+        named = f".{hook.name}" if hook.name else ""
         page.warn(
-            "webhook",
+            about,
             f"{said}: {_body(recorder) or 'no body'}",
-            "Does the target verify with {stripe.webhook-secret}? Stripe asks for 2xx for unknown types too.",
+            f"Does the target verify with {{stripe.webhook-secret{named}}}? Stripe asks for 2xx for unknown "
+            "types too.",
         )
-        page.warn("webhook forgeries", "not told apart, as the true event was refused as well")
+        page.warn(f"{about} forgeries", "not told apart, as the true event was refused as well")
         return
-    page.ok("webhook", said)
+    page.ok(about, said)
     for kind in FORGERIES:
-        forged = await courier.forge(event_id, kind, "race")
-        name, told = f"webhook, {kind}", f"answered {forged.status or 'not at all'}"
+        forged = await courier.forge(delivery, kind, "race")
+        name, told = f"{about}, {kind}", f"answered {forged.status or 'not at all'}"
         if _taken(forged):
             page.warn(name, f"{told}: it was not refused", "bad-webhook-refused will be violated.")
         else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deadheat.engine.cast import stripe_objects
 from deadheat.engine.courier import Courier
 from deadheat.engine.gate import RunGate
+from deadheat.engine.postbag import Postbag
 from deadheat.engine.quiet import Quiet
 from deadheat.engine.soak.crowd import Crowd
 from deadheat.engine.soak.record import SoakRecorder
@@ -24,7 +25,7 @@ from deadheat.history import Plane, StepKind
 from deadheat.invariants.settled import Answer, Settled, Tables
 from deadheat.invariants.stripe_json import LIVE
 from deadheat.schedule import Barrage
-from deadheat.stripe_sim import MONTHLY, Outbox
+from deadheat.stripe_sim import MONTHLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,11 +52,9 @@ class Play:
         barrage.begin(1)
         call_ms = deployment.settings.stripe_latency_ms
         self.gate = RunGate(self.account, self.crowd, self.recorder, barrage, call_ms=call_ms)
-        self.outbox = Outbox(self.account, deployment.endpoint, since=self.mark)
-        self.courier = Courier(
-            deployment.client, deployment.webhook_path, self.outbox, self.recorder, barrage
-        )
-        self.storm = Storm(self.account, deployment.endpoint, self.courier, seed)
+        self.outbox = Postbag.of(self.account, deployment.endpoints, since=self.mark)
+        self.courier = Courier(deployment.client, self.outbox, self.recorder, barrage)
+        self.storm = Storm(self.courier, seed)
         self.quiet = Quiet(self.gate, self.recorder, deployment.database)
         self.answers: list[Answer] = []
         self.failures: Counter[str] = Counter()
@@ -69,7 +68,7 @@ class Play:
 
     async def storming(self) -> None:
         """Deliver events until told to calm down; nothing at a target that takes no webhooks."""
-        if self.deployment.webhook_path:
+        if self.deployment.endpoints:
             await self.storm.blow()
         else:
             await self.storm.over()
@@ -98,7 +97,7 @@ class Play:
         """Settle what the load left, deliver it all once more, and give what is there then."""
         self.gate.barrage = None
         await self.quiet.reached()
-        if not self.deployment.webhook_path:
+        if not self.deployment.endpoints:
             tables = await self._tables()
             return self._made(tables, tables, offenders=await self._offenders())
         refused = await settle(self.account, self.courier, self.quiet.reached)
@@ -185,9 +184,9 @@ class Play:
         return [invoice] if isinstance(invoice, str) else []
 
     async def _forge(self, tables: Tables) -> tuple[int, ...]:
-        """Forge the first event in every way, each alone; returns those that changed a table."""
+        """Forge each endpoint's first event in every way, one by one; returns those that changed a table."""
         changed = []
-        for event_id in self.outbox.emitted()[:1]:
+        for event_id in self.outbox.firsts():
             for kind in FORGERIES:
                 delivered = await self.courier.forge(event_id, kind, "again")
                 if (now := await self._tables()) != tables:
@@ -227,7 +226,7 @@ class Play:
             refused=refused,
             forged_changed=forged_changed,
             asked_for=self.crowd.asked_for(),
-            webhooks=bool(self.deployment.webhook_path),
+            webhooks=bool(self.deployment.endpoints),
             statuses=self.deployment.settings.target.statuses,
             offenders=offenders or {},
             history=self.recorder.history(),

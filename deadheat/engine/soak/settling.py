@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from deadheat.engine.courier import ROUNDS_MAX
+from deadheat.engine.postbag import event_of
 from deadheat.engine.soak.storm import ACTOR, next_attempt
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 LANES = 8
 
 
-def lanes_of(account: Account, event_ids: Iterable[str]) -> list[list[str]]:
-    """Sort events into lanes, each in the order given."""
+def lanes_of(account: Account, deliveries: Iterable[str]) -> list[list[str]]:
+    """Sort deliveries into lanes, each in the order given."""
     lanes: dict[str, list[str]] = defaultdict(list)
-    for event_id in event_ids:
-        event = account.ledger.event(event_id)
+    for delivery in deliveries:
+        event = account.ledger.event(event_of(delivery))
         thing = event.now if event is not None else {}
         about = thing.get("id") if thing.get("object") == "customer" else thing.get("customer")
-        lanes[str(about or thing.get("id"))].append(event_id)
+        lanes[str(about or thing.get("id"))].append(delivery)
     return list(lanes.values())
 
 
@@ -63,7 +64,7 @@ async def settle(account: Account, courier: Courier, quiet: Callable[[], Awaitab
         if not round_answers or round_answers == answers:
             break
         answers = round_answers
-    return courier.outbox.pending()
+    return tuple(dict.fromkeys(map(event_of, courier.outbox.pending())))
 
 
 async def again(account: Account, courier: Courier) -> None:

@@ -3,7 +3,7 @@
 Most events leave after a short way drawn for each copy, which is enough to swap neighbours. Now and
 then Stripe seems to hang: for a while nothing leaves, then all of it at once, shuffled and twice. A
 refused event is tried again a few times here; what is still refused is settling's. Some deliveries
-are forged and must be refused. `deadheat.stripe_sim.Outbox` keeps all of it to what Stripe could do.
+are forged and must be refused. `deadheat.engine.postbag` keeps all of it to what Stripe could do.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from deadheat.engine.postbag import event_of
+
 if TYPE_CHECKING:
     from deadheat.engine.courier import Courier
     from deadheat.program import Forgery
-    from deadheat.stripe_sim import Account, Attempt, Endpoint
+    from deadheat.stripe_sim import Attempt
 
 ACTOR = "stripe"
 IN_AIR_MAX = 48
@@ -33,12 +35,10 @@ FORGERIES: tuple[Forgery, ...] = ("unsigned", "badly-signed", "stale")
 class Storm:
     """Delivers what the account emits from its making on, until told to calm down."""
 
-    def __init__(self, account: Account, endpoint: Endpoint, courier: Courier, seed: int) -> None:
-        self._account = account
-        self._endpoint = endpoint
+    def __init__(self, courier: Courier, seed: int) -> None:
         self._courier = courier
         self._random = random.Random(f"storm/{seed}")
-        self._read_to = account.mark()
+        self._seen = len(courier.outbox.emitted())
         self._in_air = asyncio.Semaphore(IN_AIR_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
         self._calm = asyncio.Event()
@@ -75,14 +75,11 @@ class Storm:
         self._courier.news.set()
 
     def fresh(self) -> list[str]:
-        """Give the events for the endpoint that were emitted since the last look."""
-        ledger = self._account.ledger
-        end = self._account.mark()
-        made, self._read_to = ledger.made[self._read_to : end], end
-        found = [ledger.event(event_id) for kind, event_id in made if kind == "event"]
-        fresh = [event.id for event in found if event is not None and self._endpoint.wants(event.type)]
-        self.events += len(fresh)
-        return fresh
+        """Give the deliveries that there are to make since the last look."""
+        fresh = self._courier.outbox.emitted()[self._seen :]
+        self._seen += len(fresh)
+        self.events += len({event_of(delivery) for delivery in fresh})
+        return list(fresh)
 
     def _gust(self, held: list[str]) -> None:
         self._random.shuffle(held)

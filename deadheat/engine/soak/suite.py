@@ -108,8 +108,6 @@ async def run_soak(
             "a target that is only a URL cannot be soaked: Deadheat has to start it. Give [target] start. "
             "Load without a verdict: locust -f loadtests/locustfile.py --host URL."
         )
-    if settings.target.more_webhooks:
-        raise SettingsError("a soak delivers to one webhook endpoint so far; leave [[target.webhooks]] out.")
     settings = replace(settings, workers=1)
     async with open_explorer(
         settings, run_id=run_id, folder=folder, sink=sink, emit=emit, controlled=False

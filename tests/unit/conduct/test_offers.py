@@ -13,8 +13,9 @@ from conduct_stage import People, go, played, until
 from deadheat import World
 from deadheat.engine.conduct.offers import Offers
 from deadheat.engine.courier import Courier
+from deadheat.engine.postbag import Postbag
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.stripe_sim import Account, Endpoint, Outbox
+from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,12 +33,14 @@ class Stream:
         self.conductor = self.people.conductor
         self.conductor.controls = True
         self.account = Account(seed=1, started_at=1_700_000_000, secret_key="sk_test_offers")
-        self.outbox = Outbox(self.account, Endpoint(url="http://t/hook", secret="whsec_1"))
+        self.outbox = Postbag.of(
+            self.account, {"": Endpoint(url="http://t/hook", secret="whsec_1")}, since=self.account.mark()
+        )
         self.recorder = Recorder(1)
         self.came: list[str] = []
         self.traceparents: list[str] = []
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._take), base_url="http://t")
-        self.courier = Courier(client, "/hook", self.outbox, self.recorder, conductor=self.conductor)
+        self.courier = Courier(client, self.outbox, self.recorder, conductor=self.conductor)
         self.others_live = True
         self.dropped = dropped
         self.offers: Offers

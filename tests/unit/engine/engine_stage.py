@@ -52,7 +52,6 @@ class Stage:
     fails_with: Exception | None = None
     seen: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
-    webhook_path: str = "/hook"
     database: Any = None
     troubled: Exception | None = None
     unfit_for: str | None = None
@@ -64,7 +63,9 @@ class Stage:
     controlled: bool = False
     reach: Reach = WHOLE
     leftovers: None = None
-    more_endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(
+        default_factory=lambda: {"": Endpoint(url="http://t/hook", secret="whsec_x")}
+    )
     blocking: None = None
     parking: None = None
     past: deque[str] = field(default_factory=deque)
@@ -75,12 +76,11 @@ class Stage:
         self.target = SimpleNamespace(is_ours=False)  # there is no process to kill
         # A run is conducted where there is a proxy; no statement ever crosses this one.
         self.proxy = SimpleNamespace(gate=None, pids=dict) if self.controlled else None
-        self.endpoint = Endpoint(url="http://t/hook", secret="whsec_x")
         target = TargetSettings(
             folder=Path(),
             start="x",
             operations={"sign-up": SIGN_UP},
-            webhook=WebhookSettings(path="/hook"),
+            webhooks=(WebhookSettings(path="/hook"),),
         )
         self.settings = Settings(target=target)
         self.client = httpx.AsyncClient(base_url="http://t", transport=httpx.MockTransport(self._answer))

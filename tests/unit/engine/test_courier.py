@@ -12,8 +12,9 @@ import pytest
 
 from deadheat import World
 from deadheat.engine.courier import Courier
+from deadheat.engine.postbag import Postbag
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.stripe_sim import Account, Endpoint, Outbox
+from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,9 @@ class Post:
     def __init__(self, answers: int = 200) -> None:
         self.came: list[str] = []
         self.account = Account(seed=1, started_at=1_700_000_000, secret_key="sk_test_courier")
-        self.outbox = Outbox(self.account, Endpoint(url="http://t/hook", secret="whsec_1"))
+        self.outbox = Postbag.of(
+            self.account, {"": Endpoint(url="http://t/hook", secret="whsec_1")}, since=self.account.mark()
+        )
         self.recorder = Recorder(1)
 
         def take(request: httpx.Request) -> httpx.Response:
@@ -35,7 +38,7 @@ class Post:
             return httpx.Response(answers)
 
         client = httpx.AsyncClient(transport=httpx.MockTransport(take), base_url="http://t")
-        self.courier = Courier(client, "/hook", self.outbox, self.recorder)
+        self.courier = Courier(client, self.outbox, self.recorder)
 
     def emit(self, events: int) -> tuple[str, ...]:
         for n in range(events):

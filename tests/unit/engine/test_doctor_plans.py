@@ -69,7 +69,7 @@ def test_a_value_that_nobody_can_give_first_is_told(operations: list[OperationSe
 
 
 def test_everything_mapped_means_that_everything_is_checked() -> None:
-    assert unchecked(settings(webhook=WebhookSettings(path="/hook"))) == {}
+    assert unchecked(settings(webhooks=(WebhookSettings(path="/hook"),))) == {}
 
 
 def test_what_is_not_mapped_is_not_checked_and_says_why() -> None:

@@ -7,7 +7,7 @@ from stripe import WebhookSignature
 
 from deadheat.engine.postbag import Postbag, event_of
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import Account, Attempt, Endpoint, Outbox
+from deadheat.stripe_sim import Account, Attempt, Endpoint
 
 NOW = 1_800_000_000
 BILLING = Endpoint(url="http://t/billing", secret="whsec_billing", types=("customer.*",))
@@ -20,11 +20,7 @@ class Post:
     def __init__(self) -> None:
         self.account = Account(seed=1, started_at=1_700_000_000, secret_key="sk_test_x")
         mark = self.account.mark()
-        boxes = {
-            name: Outbox(self.account, endpoint, since=mark)
-            for name, endpoint in {"": BILLING, "credits": CREDITS}.items()
-        }
-        self.bag = Postbag(self.account, boxes, mark)
+        self.bag = Postbag.of(self.account, {"": BILLING, "credits": CREDITS}, since=mark)
         self.account.make_customer(email="a@example.test", name="A")
         self.account.make_product("P")
         self.account.make_customer(email="b@example.test", name="B")

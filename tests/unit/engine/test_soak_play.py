@@ -8,14 +8,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import httpx
 from engine_stage import Stage
+from stripe import SignatureVerificationError, WebhookSignature
 
 from deadheat import World
 from deadheat.engine.soak.play import Play
 from deadheat.engine.soak.settling import lanes_of
 from deadheat.engine.soak.wire import Acted, Answered, Joined, Left, Named
 from deadheat.history import Plane, StepKind
-from deadheat.stripe_sim import MONTHLY, ApiRequest
+from deadheat.stripe_sim import MONTHLY, ApiRequest, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,8 +47,10 @@ def post(stage: Stage, path: str, **params: str) -> str:
 class Soak:
     """A play that has begun, and its people."""
 
-    def __init__(self, hooks: Callable[[str], int] = lambda event_id: 200) -> None:
+    def __init__(self, hooks: Callable[[str], int] = lambda event_id: 200, **of_the_stage: Any) -> None:
         self.stage = Stage(hooks=hooks)
+        for name, value in of_the_stage.items():
+            setattr(self.stage, name, value)
         self.play = Play(self.stage, seed=1, sink=lambda step: None)  # type: ignore[arg-type]
         self.play.open()
         self.play.gate.in_flight = 0
@@ -126,6 +130,49 @@ def test_a_payment_is_delivered_more_than_once_and_once_more_at_the_end() -> Non
     assert len(seen) == len(settled.deliveries)
     paid_twice = [s for s in settled.history.of(Plane.STRIPE) if s.label == "pay"][1]
     assert "only an open one can be paid" in paid_twice.data["notes"][0]
+
+
+def test_each_endpoint_gets_its_types_signed_with_its_secret() -> None:
+    endpoints = {
+        "": Endpoint(url="http://t/billing", secret="whsec_b", types=("customer.*",)),
+        "credits": Endpoint(
+            url="http://t/credits", secret="whsec_c", types=("invoice.paid", "customer.created")
+        ),
+    }
+    came: Counter[tuple[str, str, bool]] = Counter()
+
+    def taken(request: httpx.Request) -> httpx.Response:
+        body, path = request.content.decode(), request.url.path
+        secret = {"/billing": "whsec_b", "/credits": "whsec_c"}[path]
+        try:
+            WebhookSignature.verify_header(body, request.headers.get("stripe-signature", ""), secret, 300)
+        except SignatureVerificationError:
+            came[path, "forged", False] += 1
+            return httpx.Response(400)
+        kind = json.loads(body)["type"]
+        came[path, kind, True] += 1
+        # The second endpoint fails at first, and is tried again by itself.
+        return httpx.Response(500 if path == "/credits" and came[path, kind, True] == 1 else 200)
+
+    async def soaking() -> Settled:
+        soak = Soak(endpoints=endpoints, client=httpx.AsyncClient(transport=httpx.MockTransport(taken)))
+        ada = soak.join()
+        session = soak.session(soak.customer(ada))
+        soak.play.hear(Acted(person=ada.id, tab="A", act="pay", session=session))
+        return await soak.end()
+
+    settled = run(soaking())
+    assert settled.refused == ()
+    assert came["/billing", "forged", False] == came["/credits", "forged", False] == 3
+    types = {(path, kind) for path, kind, true in came if true}
+    assert types >= {
+        ("/billing", "customer.created"), ("/billing", "customer.subscription.created"),
+        ("/credits", "customer.created"), ("/credits", "invoice.paid"),
+    }  # fmt: skip
+    assert all(kind.startswith("customer.") for path, kind in types if path == "/billing")
+    assert all(kind in ("customer.created", "invoice.paid") for path, kind in types if path == "/credits")
+    again = Counter(d.event_type for d in settled.deliveries if d.phase == "again" and not d.forged)
+    assert (again["customer.created"], again["invoice.paid"]) == (2, 1)
 
 
 def test_what_is_refused_is_tried_again_and_told_when_refused_to_the_end() -> None:

@@ -28,8 +28,8 @@ def test_several_beside_the_first(tmp_path: Path) -> None:
         "[target.webhook]\npath = '/billing'\n" + CREDITS + more,
         "env = { A = '{stripe.webhook-secret}', B = '{stripe.webhook-secret.credits}' }",
     )
-    assert read.webhook == WebhookSettings(path="/billing")
-    assert read.more_webhooks == (
+    assert read.webhooks == (
+        WebhookSettings(path="/billing"),
         WebhookSettings(
             name="credits", path="/credits", types=("invoice.paid",), api_version="2025-09-30.clover"
         ),
@@ -38,8 +38,8 @@ def test_several_beside_the_first(tmp_path: Path) -> None:
 
 def test_the_first_of_several_may_have_a_name_too(tmp_path: Path) -> None:
     read = target(tmp_path, CREDITS + CREDITS.replace("credits", "mails"))
-    assert read.webhook == WebhookSettings(name="credits", path="/credits")
-    assert [hook.name for hook in read.more_webhooks] == ["mails"]
+    assert read.webhooks[0] == WebhookSettings(name="credits", path="/credits")
+    assert [hook.name for hook in read.webhooks] == ["credits", "mails"]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_the_first_of_several_may_have_a_name_too(tmp_path: Path) -> None:
             "[target.webhook]\npath = '/credits'\n" + CREDITS,
             "",
             "webhooks[0].path: there are two webhooks at /credits.",
+        ),
+        (
+            CREDITS + "secret = 'whsec_x'\n",
+            "",
+            "the webhook at /credits is made afresh: give the target {stripe.webhook-secret.credits} in env.",
         ),
         (
             CREDITS,
