@@ -125,21 +125,22 @@ class Finding:
 class Exhausted:
     """How far an exhaustive search has come, over all invocations that went on with it.
 
-    ``done`` schedules of at most ``preemptions`` were run, ``violated`` of them violated an invariant,
-    ``waiting`` are known to be left, ``lost`` could not be followed to their end: the same choices had
-    brought other steps.
+    ``done`` schedules of at most ``preemptions`` were run: ``violated`` of them violated an invariant, in
+    ``late`` of them steps came too late to be chosen where they could have gone. ``waiting`` are known to be
+    left, ``lost`` could not be followed to their end: the same choices had brought other steps.
     """
 
     preemptions: int
     done: int
     violated: int
+    late: int
     waiting: int
     lost: int
 
     @property
     def is_complete(self) -> bool:
         """Whether every schedule was run."""
-        return not (self.waiting or self.lost)
+        return not (self.waiting or self.lost or self.late)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -300,13 +300,16 @@ class Explorer:
                     await changed.wait_for(lambda: frontier.waiting or not frontier.under_way)
                 if not frontier.waiting or not _goes_on(seen, left, until) or not strategy.take():
                     return
-                judgement = None
+                ran = judgement = None
                 try:
                     schedule = self._schedule(seen, strategy)
-                    _, judgement = await self._counted(deployment, seen, strategy, schedule)
+                    ran, judgement = await self._counted(deployment, seen, strategy, schedule)
                 finally:
-                    violated = judgement is not None and bool(judgement.violations)
-                    strategy.ended(judged=judgement is not None, violated=violated)
+                    strategy.ended(
+                        judged=judgement is not None,
+                        violated=judgement is not None and bool(judgement.violations),
+                        late=ran is not None and ran.late > 0,
+                    )
                     async with changed:
                         changed.notify_all()
                 if judgement is None and await self._retired(deployment):

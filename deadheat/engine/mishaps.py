@@ -86,7 +86,7 @@ class Mishaps:
             await deployment.target.start_again()
         finally:
             proxy.gate, server.gate = plane, gate
-        self.conductor.pace.recheck = self.conductor.pace.cold = True
+        self.conductor.pace.recheck = self.conductor.pace.slow = True
 
     async def _ended(self) -> None:
         """Wait until every connection of the target's and every request to it has ended."""

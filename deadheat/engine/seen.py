@@ -222,6 +222,7 @@ def _exhausted(frontier: Frontier) -> Exhausted:
         preemptions=frontier.preemptions,
         done=frontier.done,
         violated=frontier.violated,
+        late=frontier.late,
         waiting=len(frontier.waiting) + len(frontier.under_way),
         lost=frontier.lost,
     )

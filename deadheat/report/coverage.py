@@ -52,7 +52,8 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
             yield (
                 f"exhaustive: {plain(exploration.scenario)}, {_many(search.done, 'schedule')} of at most "
                 f"{_many(search.preemptions, 'preemption')} run, {_part(search.violated, search.done)} "
-                f"violated an invariant, {search.waiting} known to be left, {search.lost} not to be followed"
+                f"violated an invariant, {f'{search.late} with late steps, ' if search.late else ''}"
+                f"{search.waiting} known to be left, {search.lost} not to be followed"
             )
     if repeated := sum(one.repeated for one in covered):
         differing = [how for one in covered for how in one.differing]

@@ -96,9 +96,11 @@ def worth_line(explorations: Sequence[Exploration]) -> str:
         violated = sum(search.violated for search in searches)  # this time none, in an earlier part perhaps
         return f"all {done} schedules of {most} were run, and {violated or 'none'} violated an invariant"
     waiting, lost = sum(s.waiting for s in searches), sum(s.lost for s in searches)
+    late = sum(search.late for search in searches)
     left = f"at least {waiting} are left: the same command goes on with them" if waiting else ""
     astray = f"{lost} could not be followed, and what lies below them was not run" if lost else ""
-    return f"{done} schedules of {most} were run; {'; '.join(filter(None, (left, astray)))}"
+    unsure = f"in {late} of them steps came late, and what else could have gone is not known" if late else ""
+    return f"{done} schedules of {most} were run; {'; '.join(filter(None, (left, unsure, astray)))}"
 
 
 def _bound_line(explorations: Sequence[Exploration]) -> str:

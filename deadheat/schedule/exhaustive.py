@@ -11,6 +11,8 @@ allows makes a new prefix. So each schedule is run exactly once, in any number o
 
 It has seen every schedule only if the same choices always bring the same steps to be chosen from. A
 prefix that could not be followed in several runs is counted (`lost`): what lies below it was not run.
+Neither is it certain what could have been chosen where a step came *late*, after another had gone already:
+such a run is made again, and where it is late every time it is taken as it is, and counted (`late`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 PREEMPTIONS = 2
-TRIES_MAX = 3  # of a prefix that cannot be followed: on a busy machine a step may come too late
+TRIES_MAX = 3  # of a prefix that cannot be followed, or is late: a machine may be busy
 JSON_VERSION = 2
 
 
@@ -48,8 +50,8 @@ class Prefix:
 class Frontier:
     """What is still to be run of the schedules of one program; runs of several strategies share it.
 
-    ``done`` counts schedules that were run, ``violated`` those of them that violated an invariant, ``lost``
-    those that could not be followed.
+    ``done`` counts schedules that were run, ``violated`` those of them that violated an invariant, ``late``
+    those in which steps were late every time; ``lost`` those that could not be followed.
     """
 
     preemptions: int = PREEMPTIONS
@@ -57,12 +59,13 @@ class Frontier:
     under_way: list[Prefix] = field(default_factory=list)
     done: int = 0
     violated: int = 0
+    late: int = 0
     lost: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every schedule was run."""
-        return not (self.waiting or self.under_way or self.lost)
+        return not (self.waiting or self.under_way or self.lost or self.late)
 
     def take(self) -> Prefix | None:
         """Hand out the prefix of a run, deepest first; None where there is none at the moment."""
@@ -71,10 +74,16 @@ class Frontier:
         self.under_way.append(self.waiting.pop())
         return self.under_way[-1]
 
-    def finish(self, prefix: Prefix, found: Sequence[Prefix], *, violated: bool = False) -> None:
+    def finish(
+        self, prefix: Prefix, found: Sequence[Prefix], *, violated: bool = False, late: bool = False
+    ) -> None:
         """Take in a run that followed its prefix, with what else could have been chosen after it."""
         self.under_way.remove(prefix)
+        if late and prefix.tries + 1 < TRIES_MAX:
+            self.waiting.append(replace(prefix, tries=prefix.tries + 1))
+            return
         self.done += 1
+        self.late += late
         self.violated += violated
         self.waiting.extend(found)
 
@@ -99,6 +108,7 @@ class Frontier:
             "preemptions": self.preemptions,
             "done": self.done,
             "violated": self.violated,
+            "late": self.late,
             "lost": self.lost,
             "waiting": [[" ".join(prefix.steps), prefix.preemptions] for prefix in prefixes],
         }
@@ -112,7 +122,7 @@ class Frontier:
             waiting = [Prefix(tuple(steps.split()), int(used)) for steps, used in data["waiting"]]
             search = cls(preemptions=int(data["preemptions"]), waiting=waiting)
             search.done, search.violated = int(data["done"]), int(data["violated"])
-            search.lost = int(data["lost"])
+            search.late, search.lost = int(data["late"]), int(data["lost"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TokenError(f"this is no search of Deadheat's: {error!r}") from None
         return search
@@ -169,13 +179,13 @@ class Exhaustive:
         """Take note that the prefix's next step never came."""
         self._lost = True
 
-    def ended(self, *, judged: bool, violated: bool = False) -> None:
-        """Take in the end of the run; one that was not ``judged`` is to be run again."""
+    def ended(self, *, judged: bool, violated: bool = False, late: bool = False) -> None:
+        """Take in the end of the run; one that was not ``judged`` is to be run again, and a ``late`` one."""
         short = len(self._made) < len(self._prefix.steps)
         if self._lost or (judged and short):
             self.frontier.lose(self._prefix)
         elif judged:
-            self.frontier.finish(self._prefix, self._found, violated=violated)
+            self.frontier.finish(self._prefix, self._found, violated=violated, late=late)
         else:
             self.frontier.give_back(self._prefix)
 

@@ -120,8 +120,13 @@ class Conductor:
                     self.sequels.went_on(strand.operation, strand.done)
             strand.done.add(label)
         strand.moved_at = now
-        strand.silent = False
+        self._shows_itself(strand)
         self.wake()
+
+    def _shows_itself(self, strand: Strand) -> None:
+        """Count what comes of a strand that was silent while another was in the air: it is late."""
+        self.late += strand.silent and self.controls and self.pace.in_air not in (None, strand)
+        strand.silent = False
 
     def rested(self, strand: Strand) -> None:
         """Note that a piece of work is over; more may follow even where the answer is out already."""
@@ -200,10 +205,7 @@ class Conductor:
         self._arrivals += 1
         held = Hold(strand, name, kind, release, self._arrivals, reads=reads, writes=writes, data=data)
         held.variants = variants
-        if strand.silent and self.pace.in_air is not None and self.pace.in_air is not strand:
-            held.late = True
-            self.late += 1
-        strand.silent = False
+        self._shows_itself(strand)
         strand.held.append(held)
         self.between.discard(strand.actor)
         self.wake()
@@ -236,6 +238,7 @@ class Conductor:
         """Release step after step until nothing is held, nothing moves and ``is_over`` says so."""
         self.controls = True
         self.pace.patient = strategy.name == Serial.name
+        self.pace.slow = strategy.name == Exhaustive.name  # a step that is late leaves schedules out
         self.faults_left = strategy.faults
         try:
             while True:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deadheat.engine.conduct.strands import Strand
 
 PATIENCE_MS = 5_000.0
-COLD_MS = 500.0  # what a process does for the first time takes longer
+SLOW_MS = 500.0  # what a process does for the first time takes longer
 POLLS_MS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FOREIGN_SECONDS_MAX = 1.0  # how long a session that is not the target's may block it
 LEFT_SECONDS_MAX = 3.0  # how long an idle session of the target's that an earlier run left may
@@ -54,7 +54,7 @@ class Pace:
     sql: SqlPlane | None = None
     in_air: Strand | None = None
     patient: bool = False  # who is silent is waited for: nobody else may begin meanwhile
-    cold: bool = False  # the target has just been started again
+    slow: bool = False  # the target has just been started again, or no step may be missed
     recheck: bool = False  # something has come back since blocked flights were last asked about
     foreign_since: dict[int, float] = field(default_factory=dict)
     left_since: dict[int, float] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Pace:
     def _quiet_ms(self) -> float:
         if self.patient:
             return PATIENCE_MS
-        return COLD_MS if self.cold else QUIET_MS
+        return SLOW_MS if self.slow else QUIET_MS
 
     async def look(self) -> None:
         """Ask Postgres about every flight that has not come back."""

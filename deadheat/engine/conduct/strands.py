@@ -46,7 +46,6 @@ class Hold:
     kind: str
     release: Callable[[], Awaitable[None] | None]
     arrived: int
-    late: bool = False
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     data: dict[str, Any] = field(default_factory=dict)

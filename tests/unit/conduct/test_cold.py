@@ -16,8 +16,8 @@ async def test_a_target_that_was_started_again_may_be_silent_for_longer() -> Non
     watching = people.conductor.pace
     began = strand.moved_at
     assert watching._due(strand, began, False) == pytest.approx(began + pace.QUIET_MS / 1000)
-    watching.cold = True
-    assert watching._due(strand, began, False) == pytest.approx(began + pace.COLD_MS / 1000)
+    watching.slow = True
+    assert watching._due(strand, began, False) == pytest.approx(began + pace.SLOW_MS / 1000)
 
 
 @played

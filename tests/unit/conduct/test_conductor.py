@@ -135,7 +135,18 @@ async def test_what_comes_of_a_silent_strand_while_another_is_in_the_air_is_late
 
     conductor.hold(a, "act", "x", late)
     await conductor.conduct(First(), lambda: True)
-    assert [(hold.strand.name, hold.late) for hold in holds] == [("A1", False), ("B1", True)]
+    assert [hold.strand.name for hold in holds] == ["A1", "B1"]
+    assert conductor.late == 1
+
+
+@played
+async def test_a_step_is_late_though_it_was_attributed_before_it_is_held() -> None:
+    people = People()
+    conductor = people.conductor
+    b = people.strand("B1", people.bob)
+    conductor.controls, conductor.pace.in_air, b.silent = True, people.strand("A1", people.ada), True
+    conductor.moved(b, "flight insert")  # as the wires do
+    conductor.hold(b, "flight", "insert", lambda: None)
     assert conductor.late == 1
 
 

@@ -13,7 +13,7 @@ from deadheat.engine.conduct import pace, sequels
 from deadheat.engine.conduct.conductor import IN_AIR_MAX
 from deadheat.engine.conduct.pace import PATIENCE_MS
 from deadheat.engine.conduct.sequels import QUIET_MS
-from deadheat.schedule import RandomWalk, Serial
+from deadheat.schedule import Exhaustive, Frontier, RandomWalk, Serial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +116,13 @@ def test_only_a_serial_run_is_patient(
     asyncio.run(people.conductor.conduct(strategy, lambda: True))
     assert noted == [patient]
     assert not people.conductor.pace.patient, "only while it races"
+
+
+@pytest.mark.parametrize(("strategy", "slow"), [(Exhaustive(Frontier()), True), (RandomWalk(1), False)])
+def test_an_exhaustive_search_gives_who_is_silent_more_time(strategy: Strategy, slow: bool) -> None:
+    people = People()
+    asyncio.run(people.conductor.conduct(strategy, lambda: True))
+    assert people.conductor.pace.slow == slow
 
 
 @pytest.mark.parametrize(("patient", "waits_ms"), [(True, PATIENCE_MS), (False, 2.0)])

@@ -184,7 +184,7 @@ def test_coverage_adds_up_and_says_nothing_of_what_was_not() -> None:
 def test_an_exhaustive_search_says_whether_it_ran_them_all(
     violated: int, waiting: int, lost: int, said: str
 ) -> None:
-    search = Exhausted(preemptions=1, done=136, violated=violated, waiting=waiting, lost=lost)
+    search = Exhausted(preemptions=1, done=136, violated=violated, late=0, waiting=waiting, lost=lost)
     covered = Coverage(schedules=136, exhausted=search)
     clean = replace(
         controlled(), verdict=Verdict.CLEAN, findings=(), coverage=covered, strategies={"exhaustive": 136}
@@ -194,9 +194,22 @@ def test_an_exhaustive_search_says_whether_it_ran_them_all(
 
 
 def test_an_exhaustive_search_says_how_many_of_its_schedules_violate() -> None:
-    search = Exhausted(preemptions=1, done=136, violated=17, waiting=0, lost=2)
-    (*_, said) = coverage_lines([replace(controlled(), coverage=Coverage(schedules=136, exhausted=search))])
+    search = Exhausted(preemptions=1, done=136, violated=17, late=0, waiting=0, lost=2)
+    found = replace(controlled(), coverage=Coverage(schedules=136, exhausted=search))
+    (*_, said) = coverage_lines([found])
     assert said == (
         f"exhaustive: {controlled().scenario}, 136 schedules of at most 1 preemption run, 17 (12.50%) "
         "violated an invariant, 0 known to be left, 2 not to be followed"
     )
+
+
+def test_an_exhaustive_search_says_where_steps_came_too_late_to_know_what_could_go() -> None:
+    search = Exhausted(preemptions=1, done=136, violated=0, late=3, waiting=0, lost=0)
+    clean = replace(controlled(), coverage=Coverage(schedules=136, exhausted=search), findings=())
+    assert not search.is_complete
+    assert worth_line([clean]) == (
+        "136 schedules of at most 1 preemptions were run; "
+        "in 3 of them steps came late, and what else could have gone is not known"
+    )
+    (*_, said) = coverage_lines([clean])
+    assert "0 violated an invariant, 3 with late steps, 0 known to be left" in said

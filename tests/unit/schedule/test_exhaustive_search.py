@@ -186,6 +186,21 @@ def test_a_run_that_ends_before_its_prefix_does_is_lost() -> None:
     assert frontier.lost == 1
 
 
+def test_a_run_with_a_late_step_is_made_again_and_taken_as_it_is_in_the_end() -> None:
+    whole, _ = exhaust(SIGN_UPS, Frontier())
+    frontier = Frontier()
+    strategy = Exhaustive(frontier)
+    for _ in range(TRIES_MAX):
+        assert (frontier.done, len(frontier.waiting)) == (0, 1), "what it found is not believed"
+        assert strategy.take()
+        play(SIGN_UPS, strategy)
+        strategy.ended(judged=True, late=True)
+    rest, _ = exhaust(SIGN_UPS, Frontier.from_json(frontier.to_json()))
+    assert len(rest) == len(whole) - 1
+    exhaust(SIGN_UPS, frontier)
+    assert (frontier.done, frontier.late, frontier.is_complete) == (len(whole), 1, False)
+
+
 def test_a_run_that_came_to_nothing_is_run_again() -> None:
     frontier = Frontier()
     strategy = Exhaustive(frontier)
@@ -203,7 +218,7 @@ def test_a_run_that_came_to_nothing_is_run_again() -> None:
         {},
         {"v": 1},
         {"v": 2, "preemptions": 2, "done": 0, "lost": 0, "waiting": []},
-        {"v": 2, "preemptions": 2, "done": 0, "violated": 0, "lost": 0, "waiting": [3]},
+        {"v": 2, "preemptions": 2, "done": 0, "violated": 0, "late": 0, "lost": 0, "waiting": [3]},
     ],
 )
 def test_what_is_no_search_is_refused(data: object) -> None:
