@@ -91,8 +91,9 @@ def _params(request: ApiRequest) -> dict[str, Any]:
     if request.body and content_type.startswith("multipart/"):
         return {}
     try:
-        params = form.decode(request.query) if request.query else {}
-        return {**params, **form.decode(request.body)} if request.body else params
+        if not request.query:
+            return form.decode(request.body) if request.body else {}
+        return {**form.decode(request.query), **form.decode(request.body)}
     except form.MalformedForm as error:
         raise ApiError(Problem(status=400, message=str(error), param=error.param)) from None
 

@@ -352,8 +352,9 @@ class Account:
             call.response = answers.borrowed(call, call.borrowed)
             return
         assert call.matched is not None  # received has decided all others
-        self.ledger.begin(None)
-        self._expire()
+        if self.ledger.has_due:
+            self.ledger.begin(None)
+            self._expire()
         self.ledger.begin(call)
         try:
             result = self._rendered(call, call.matched.act(self.ledger, call))

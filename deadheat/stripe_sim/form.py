@@ -35,20 +35,23 @@ def decode(form: bytes | str) -> dict[str, Any]:
     """
     try:
         text = form.decode("utf-8") if isinstance(form, bytes) else form
-        parts = text.split("&", PAIRS_MAX)
+        parts = text.replace("+", " ").split("&", PAIRS_MAX)
         if len(parts) > PAIRS_MAX:
             raise MalformedForm(f"Too many parameters: at most {PAIRS_MAX} are read.")
-        pairs = [part.partition("=") for part in parts if part]
-        decoded = [(_unquote(key), _unquote(value)) for key, _, value in pairs]
+        tree: dict[str, Any] = {}
+        for part in parts:
+            if not part:
+                continue
+            key, _, value = part.partition("=")
+            if "%" in part:
+                key, value = _unquote(key), _unquote(value)
+            if "[" in key or key in tree:
+                _plant(tree, _segments(key), value, key)
+            else:
+                tree[key] = value
     except UnicodeDecodeError:
         raise MalformedForm("Invalid request body: it is not UTF-8.") from None
-    tree: dict[str, Any] = {}
-    for key, value in decoded:
-        if "[" not in key and key not in tree:
-            tree[key] = value
-        else:
-            _plant(tree, _segments(key), value, key)
-    return {name: value if type(value) is str else _settle(value) for name, value in tree.items()}
+    return _settled(tree)
 
 
 def encode(params: Mapping[str, Any]) -> str:
@@ -61,9 +64,7 @@ def encode(params: Mapping[str, Any]) -> str:
 
 
 def _unquote(text: str) -> str:
-    if "%" in text:
-        return unquote_to_bytes(text.replace("+", " ")).decode()
-    return text.replace("+", " ")
+    return unquote_to_bytes(text).decode() if "%" in text else text
 
 
 def _segments(key: str) -> list[str]:
@@ -73,11 +74,13 @@ def _segments(key: str) -> list[str]:
         return [key]
     if not head or not rest.endswith("]"):
         raise MalformedForm(f"Invalid parameter name: {key[:100]}", key[:100])
-    segments = [head, *rest[:-1].split("][")]
-    if len(segments) > DEPTH_MAX:
+    inner = rest[:-1]
+    between = inner.count("][")
+    if between > DEPTH_MAX - 2:
         raise MalformedForm(f"Parameters may nest {DEPTH_MAX} deep at most: {key[:100]}", key[:100])
-    if any("[" in s or "]" in s for s in segments):
+    if "]" in head or inner.count("[") != between or inner.count("]") != between:
         raise MalformedForm(f"Invalid parameter name: {key[:100]}", key[:100])
+    segments = [head, *inner.split("][")]
     return segments
 
 
@@ -108,11 +111,15 @@ def _plant(tree: dict[str, Any], segments: list[str], value: str, key: str) -> N
 
 def _settle(value: Any) -> Any:
     """Turn bags with the keys 0, 1, 2, … into lists and all others into dicts."""
-    if not isinstance(value, _Bag):
+    if type(value) is str:
         return value
-    if all(str(n) in value for n in range(len(value))):
+    if "0" in value and all(str(n) in value for n in range(len(value))):
         return [_settle(value[str(n)]) for n in range(len(value))]
-    return {k: _settle(v) for k, v in value.items()}
+    return _settled(value)
+
+
+def _settled(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if type(value) is str else _settle(value) for name, value in values.items()}
 
 
 def _flat(value: Any, key: str) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import string
 _ALPHABET = string.ascii_letters + string.digits
 _LETTERS = bytes(ord(_ALPHABET[n % 62]) for n in range(256))
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+_DRAWN_AT_ONCE = 4096
 _TAILS = 62**6
 _STRIDE = 35_107_171_717  # shares no factor with 62
 
@@ -48,19 +49,28 @@ class Ids:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(f"deadheat-ids:{seed}")
         self._tails: dict[str, int] = {}
+        self._drawn = ""
+        self._at = 0
 
     def new(self, kind: str) -> str:
         """Give a new id for an object of ``kind``."""
         prefix, length = _PREFIXES[kind]
-        drawn = self._random.randbytes(length).translate(_LETTERS).decode()
         number = self._tails.get(kind)
         if number is None:
             number = self._random.randrange(_TAILS)
         self._tails[kind] = (number + _STRIDE) % _TAILS
         rest, third = divmod(number, len(_PAIRS))
         first, second = divmod(rest, len(_PAIRS))
-        return f"{prefix}{drawn[:-6]}{_PAIRS[first]}{_PAIRS[second]}{_PAIRS[third]}"
+        return f"{prefix}{self._draw(length - 6)}{_PAIRS[first]}{_PAIRS[second]}{_PAIRS[third]}"
 
     def letters(self, length: int) -> str:
         """Give letters and digits that are part of no id (an invoice prefix, a client secret)."""
-        return self._random.randbytes(length).translate(_LETTERS).decode().upper()
+        return self._draw(length).upper()
+
+    def _draw(self, length: int) -> str:
+        """Draw letters and digits; many at once, as most of the time goes into the asking."""
+        begin, self._at = self._at, self._at + length
+        if self._at > len(self._drawn):
+            self._drawn = self._random.randbytes(_DRAWN_AT_ONCE).translate(_LETTERS).decode()
+            begin, self._at = 0, length
+        return self._drawn[begin : self._at]

@@ -44,6 +44,7 @@ KINDS = (
     "billing_portal.session",
 )
 _NOTED = ("event", *KINDS)
+_NUMBERS = {kind: number for number, kind in enumerate(_NOTED)}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -84,7 +85,7 @@ class Record(Sequence[tuple[str, str]]):
 
     def note(self, kind: str, object_id: str) -> None:
         """Append what was made."""
-        self._kinds.append(_NOTED.index(kind))
+        self._kinds.append(_NUMBERS[kind])
         self._ids.append(object_id)
 
     def __len__(self) -> int:
@@ -147,9 +148,14 @@ class Ledger:
         """Ask to be told of an object, by `due`, when the clock comes to ``at``."""
         heapq.heappush(self._reminders, (at, kind, object_id))
 
+    @property
+    def has_due(self) -> bool:
+        """Say whether `due` would yield anything."""
+        return bool(self._reminders) and self._reminders[0][0] <= self.now
+
     def due(self) -> Iterator[tuple[str, str]]:
         """Yield kind and id of the objects whose time has come, each once, in order of time."""
-        while self._reminders and self._reminders[0][0] <= self.now:
+        while self.has_due:
             _, kind, object_id = heapq.heappop(self._reminders)
             yield kind, object_id
 

@@ -14,6 +14,8 @@ one. Objects that come out share what they have in common with the model: they a
 from __future__ import annotations
 
 import marshal
+from itertools import compress
+from operator import is_not
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,9 +71,8 @@ def _differences(model: Json, made: Json) -> tuple[Any, ...]:
     """Give the positions of what differs, and the values; both have the same names in the same order."""
     positions = bytearray()
     values: list[Any] = []
-    for position, (was, now) in enumerate(zip(model.values(), made.values(), strict=True)):
-        if now is was:
-            continue
+    pairs = enumerate(zip(model.values(), made.values(), strict=True))
+    for position, (was, now) in compress(pairs, map(is_not, model.values(), made.values())):
         kind = type(now)
         if kind is not type(was):
             value = now
@@ -99,6 +100,8 @@ def _of_lists(was: list[Any], now: list[Any]) -> Any:
     """Give how the dicts of a list differ, or all of it where there is anything else in it."""
     if len(was) != len(now):
         return now
+    if not now:
+        return _SAME
     if was == now and all(type(item) is str for item in now):
         return _SAME
     found: list[Any] = []

@@ -40,9 +40,12 @@ def text(*, unset: bool = True, longest: int = 5000) -> Check:
     return check
 
 
+_address = text(longest=512)
+
+
 def email(value: Any, name: str) -> str | None:
     """Accept an e-mail address of up to 512 characters, or the empty string."""
-    given: str | None = text(longest=512)(value, name)
+    given: str | None = _address(value, name)
     if given is not None and not _EMAIL.fullmatch(given):
         raise invalid(f"Invalid email address: {given}", param=name, code="email_invalid")
     return given
@@ -105,13 +108,12 @@ def metadata(value: Any, name: str) -> dict[str, str] | None:
     if len(value) > METADATA_KEYS_MAX:
         raise invalid(f"You can specify at most {METADATA_KEYS_MAX} metadata keys.", param=name)
     for key, content in value.items():
-        at = f"{name}[{key}]"
         if len(key) > 40:
-            raise invalid("Metadata keys can have up to 40 characters.", param=at)
+            raise invalid("Metadata keys can have up to 40 characters.", param=_at(name, key))
         if not isinstance(content, str):
-            raise invalid("Metadata values must be strings.", param=at)
+            raise invalid("Metadata values must be strings.", param=_at(name, key))
         if len(content) > 500:
-            raise invalid("Metadata values can have up to 500 characters.", param=at)
+            raise invalid("Metadata values can have up to 500 characters.", param=_at(name, key))
     return dict(value)
 
 
@@ -153,7 +155,7 @@ def record(fields: Mapping[str, Check], *, required: tuple[str, ...] = (), close
         for field, content in value.items():
             known = fields.get(field)
             if known is not None:
-                checked[field] = known(content, _at(name, field))
+                checked[field] = known(content, _at(name, field) if name else field)
             elif closed:
                 raise unknown_parameter(_at(name, field))
         return checked

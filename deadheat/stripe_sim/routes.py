@@ -266,6 +266,7 @@ def _table() -> dict[tuple[str, int, str], list[tuple[tuple[str, ...], Route]]]:
 
 
 _TABLE = _table()
+_WITHOUT_IDS = {route.template: route for route in ROUTES if ":id" not in route.template}
 
 
 def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
@@ -273,13 +274,20 @@ def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
 
     A path that only searches or previews (``/v1/invoices/search``) names no object.
     """
+    found = _WITHOUT_IDS.get(f"{method} {path}")
+    if found is not None:
+        return found, ()
     given = path.strip("/").split("/")
     if len(given) < 2:
         return None
     for segments, route in _TABLE.get((method, len(given), given[1]), ()):
-        pairs = list(zip(segments, given, strict=True))
-        if all(want in (got, ":id") for want, got in pairs):
-            ids = tuple(got for want, got in pairs if want == ":id")
+        ids = []
+        for want, got in zip(segments, given, strict=True):
+            if want == ":id":
+                ids.append(got)
+            elif want != got:
+                break
+        else:
             if "search" not in ids and "upcoming" not in ids and all(ids):
-                return route, ids
+                return route, tuple(ids)
     return None
