@@ -275,11 +275,12 @@ class Program:
                     "user.refund(), user.renew(), user.retry_payment(), world.deliveries(…) or "
                     "world.at_stripe(…)"
                 )
-        streams = any(isinstance(o, Deliveries) for actor in self.race for o in actor)
-        if not streams and any(isinstance(o, Pay) and o.waits for o in self.operations()):
+        racing = self.operations()[len(self.before) :]
+        streams = any(isinstance(o, Deliveries) for o in racing)
+        if any(isinstance(o, Pay) and o.waits for o in (self.before if streams else self.operations())):
             raise ProgramError(
-                "user.pay(waits=True) waits for the answer to checkout.session.completed, which no actor "
-                "brings: add world.deliveries(…) to the race"
+                "user.pay(waits=True) waits for a race to bring checkout.session.completed: it belongs into "
+                "a race with world.deliveries(…)"
             )
 
     def operations(self) -> tuple[Operation, ...]:

@@ -33,7 +33,7 @@ from deadheat.engine.race import Race
 from deadheat.errors import DeadheatError, NothingCaptured, Trouble
 from deadheat.history import History, Plane, Recorder, StepKind
 from deadheat.invariants.settled import Answer, Settled, Tables
-from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Program, name_of
+from deadheat.program import AtStripe, Cancel, Deliveries, Do, Operation, Pay, Program, name_of
 from deadheat.schedule import Barrage, Replay
 from deadheat.stripe_sim import MONTHLY
 
@@ -311,6 +311,8 @@ class Run:
         if self.courier.barrage is not None:
             await asyncio.sleep(self.courier.barrage.delay_ms() / 1000)
         self._act(operation, actor)
+        if self.courier.barrage is not None and isinstance(operation, Pay):  # the redirect takes its time
+            await asyncio.sleep(self.courier.barrage.delay_ms() / 1000)
 
     async def _do(self, operation: Do, actor: str, in_race: bool, strand: Strand | None = None) -> None:
         settings = self.deployment.settings.target.operations[operation.operation]

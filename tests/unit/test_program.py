@@ -123,10 +123,10 @@ def test_a_decline_code_is_one_of_stripes(act: str) -> None:
 def test_who_waits_for_the_completed_event_needs_somebody_who_brings_it() -> None:
     world = World("aa")
     ada = world.user()
-    with pytest.raises(ProgramError, match=r"add world\.deliveries"):
+    with pytest.raises(ProgramError, match=r"a race with world\.deliveries"):
         Program(race=[[ada.pay(waits=True), ada.do("return")]])
-    with pytest.raises(ProgramError, match=r"add world\.deliveries"):
-        Program(before=[ada.pay(waits=True), world.deliveries()], race=[[ada.do("return")]])
+    with pytest.raises(ProgramError, match=r"a race with world\.deliveries"):
+        Program(before=[ada.pay(waits=True)], race=[[ada.do("return")], [world.deliveries()]])
     Program(race=[[ada.pay(waits=True), ada.do("return")], [world.deliveries()]])
 
 
