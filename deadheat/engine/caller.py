@@ -202,7 +202,7 @@ class Caller:
         call = asyncio.ensure_future(exchange(self.client, sent.method, sent.path, headers=headers, **body))
         if strand is not None:
             strand.call = call
-        came = await _answer(call)
+        came = await answer_to(call, "the caller hung up")
         answer = came if isinstance(came, HttpAnswer) else None
         if answer is not None:
             part.keep(answer.cookies())
@@ -231,13 +231,13 @@ class Caller:
         return step.seq
 
 
-async def _answer(call: asyncio.Future[HttpAnswer | Unanswered]) -> HttpAnswer | Unanswered:
-    """Wait for the answer, which does not come where the caller hangs up before."""
+async def answer_to(call: asyncio.Future[HttpAnswer | Unanswered], hung_up: str) -> HttpAnswer | Unanswered:
+    """Wait for the answer, which does not come where the call is cancelled before: ``hung_up`` says so."""
     try:
         await asyncio.wait([call])
     finally:
         call.cancel()  # no call outlives us
-    return Unanswered("the caller hung up") if call.cancelled() else call.result()
+    return Unanswered(hung_up) if call.cancelled() else call.result()
 
 
 def _capture(doing: Doing, call: Request, answer: HttpAnswer) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from deadheat.adapter import HttpAnswer
-from deadheat.engine.caller import Unanswered, exchange
+from deadheat.engine.caller import Unanswered, answer_to, exchange
 from deadheat.engine.postbag import event_of
 from deadheat.history import Plane, Recorder, StepKind
 from deadheat.invariants.settled import Delivered
@@ -149,7 +149,12 @@ class Courier:
         headers = dict(attempt.headers)
         if conductor is not None and strand is not None:
             headers["traceparent"] = conductor.traceparent(strand)
-        came = await exchange(self.client, "POST", attempt.url, headers=headers, content=attempt.body)
+        call = asyncio.ensure_future(
+            exchange(self.client, "POST", attempt.url, headers=headers, content=attempt.body)
+        )
+        if strand is not None:
+            strand.call = call
+        came = await answer_to(call, "Stripe waited no longer")
         answer = came if isinstance(came, HttpAnswer) else None
         answered = answer.status if answer else None
         status = None if lost else answered
@@ -179,7 +184,7 @@ class Courier:
         self.delivered.append(made)
         self.on_answer()
         if conductor is not None and strand is not None:
-            conductor.answered(strand, to_be_continued=False)
+            conductor.answered(strand, to_be_continued=False, hung_up=call.cancelled())
         return made
 
     def _strand(self, conductor: Conductor, attempt: Attempt, actor: str, phase: Phase) -> Strand:

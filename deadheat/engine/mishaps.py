@@ -1,8 +1,13 @@
-"""What may go wrong at any step of the target: the caller hangs up, or the target's processes are killed.
+"""What may go wrong at any step of the target: a caller hangs up, its processes are paused, or killed.
 
-Both leave the step where it is. Whoever hung up goes on with what they do next, while the target works
-for nobody. A killed target is started again at its port before the next choice; what it had sent to Stripe
-is on its way all the same, its statements end with their connections, and its callers have no answer.
+All of them leave the step where it is. Whoever hung up goes on with what they do next, while the target
+works for nobody. A killed target is started again at its port before the next choice; what it had sent to
+Stripe is on its way all the same, its statements end with their connections, and its callers have no answer.
+
+A paused target (a garbage collection, a virtual machine that moves) stands still for longer than anybody
+waits: everybody who waits for an answer hangs up, people and Stripe, and then it goes on where it was, with
+its transactions, its locks and what it believes. How much later that is nobody in it can tell, so the pause
+takes no time here.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from deadheat.errors import Trouble
 from deadheat.history import Plane, StepKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from deadheat.engine.conduct import Conductor
     from deadheat.engine.conduct.strands import Hold, Strand
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = {kind.value: kind for kind in StepKind}  # of held steps; a parked write is a flight
 OURS = ("request", "delivery", "act")  # kinds of steps that are not the target's
-END_SECONDS_MAX = 10.0  # for a killed target's connections and calls to end
+END_SECONDS_MAX = 10.0  # for a stricken target's connections and calls to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,10 @@ class Mishaps:
         """Give what may go wrong at a held step."""
         if hold.kind in OURS:
             return
-        call = hold.strand.call
-        if call is not None and not call.done():
+        if _waits(hold.strand) and not hold.strand.is_delivery:
             yield Variant("caller gone", lambda: self._hang_up(hold.strand), stays=True)
+        if self.deployment.target.is_ours and any(map(_waits, self.conductor.strands.values())):
+            yield Variant("pause", self._pause, stays=True)
         plane = self.conductor.pace.sql
         # A parked backend does not see that its client has gone: it would wait for ever.
         if self.deployment.target.is_ours and plane is not None and plane.parking is None:
@@ -66,8 +72,17 @@ class Mishaps:
 
     def _hang_up(self, strand: Strand) -> None:
         assert strand.call is not None  # it was offered
-        self.conductor.between.add(strand.actor)  # they go on, or have nothing left to do
+        # People go on, or have nothing left to do; Stripe tries again.
+        self.conductor.between.add(strand.name if strand.is_delivery else strand.actor)
         strand.call.cancel()
+
+    async def _pause(self) -> None:
+        """Stop the target, have everybody hang up who waits for it, and let it go on."""
+        waiting = [strand for strand in self.conductor.strands.values() if _waits(strand)]
+        with self.deployment.target.paused():
+            for strand in waiting:
+                self._hang_up(strand)
+            await self._until(lambda: not any(strand.is_open for strand in waiting), "was paused")
 
     async def _kill(self) -> None:
         """Kill the target, wait until nothing of it is left, and start it again with the wires open."""
@@ -90,9 +105,20 @@ class Mishaps:
 
     async def _ended(self) -> None:
         """Wait until every connection of the target's and every request to it has ended."""
-        proxy, conductor = self.deployment.proxy, self.conductor
+        proxy, strands = self.deployment.proxy, self.conductor.strands
+        await self._until(
+            lambda: not (proxy and proxy.connections) and not any(s.is_open for s in strands.values()),
+            "was killed",
+        )
+
+    async def _until(self, is_over: Callable[[], bool], what: str) -> None:
         until = time.perf_counter() + END_SECONDS_MAX
-        while (proxy is not None and proxy.connections) or any(s.is_open for s in conductor.strands.values()):
+        while not is_over():
             if time.perf_counter() > until:
-                raise Trouble(f"the target was killed, and not all of it ended: {conductor.pace.situation()}")
+                raise Trouble(f"the target {what}, and not all ended: {self.conductor.pace.situation()}")
             await asyncio.sleep(0.001)
+
+
+def _waits(strand: Strand) -> bool:
+    """Whether somebody waits for the answer to a strand's request."""
+    return strand.call is not None and not strand.call.done()

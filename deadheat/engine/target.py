@@ -14,7 +14,7 @@ import os
 import re
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from deadheat.errors import SettingsError, TargetNotReady
 from deadheat.safety import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -92,6 +92,19 @@ class Target:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop all its processes by SIGSTOP while the block lasts; they go on afterwards, however it ends."""
+        process = self._process
+        assert process is not None  # it is ours
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGCONT)
 
     async def start_again(self) -> None:
         """Start it where it was, and wait until it is ready; TargetNotReady when it is not."""

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import pytest
 from processes import Parent, all_gone, below, eventually, lives
 
@@ -260,6 +261,42 @@ def test_one_that_is_killed_and_started_again_is_where_it_was(folder: Path, log:
         assert not target.alive()
 
     asyncio.run(there_and_back())
+
+
+def test_one_that_is_paused_stands_still_and_goes_on_where_it_was(folder: Path, log: Path) -> None:
+    async def pause(target: Target, process: psutil.Process) -> None:
+        with target.paused():
+            await asyncio.to_thread(
+                eventually, lambda: process.status() == psutil.STATUS_STOPPED, "it stands still"
+            )
+            assert target.alive()
+            raise ZeroDivisionError
+
+    async def stops_and_goes_on() -> None:
+        async with open_target(settings(folder), values=VALUES, log=log) as target:
+            process = psutil.Process(target.pid)
+            before = await ask(target)
+            with pytest.raises(ZeroDivisionError):
+                await pause(target, process)
+            assert await ask(target) == before
+            assert target.pid == process.pid
+
+    asyncio.run(stops_and_goes_on())
+
+
+def test_one_that_we_leave_paused_is_stopped_all_the_same(folder: Path, log: Path) -> None:
+    """As when we are killed meanwhile: its watcher has it go on, and so it ends by itself, by SIGTERM."""
+
+    async def run() -> None:
+        async with open_target(settings(folder), values=VALUES, log=log) as target:
+            assert target.pid is not None
+            with target.paused():
+                await target.stop()
+            assert not lives(target.pid)
+            assert target._process is not None
+            assert target._process.returncode == -signal.SIGTERM
+
+    asyncio.run(run())
 
 
 @pytest.mark.slow

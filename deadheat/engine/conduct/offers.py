@@ -1,8 +1,10 @@
 """What Stripe could deliver at this moment: the deliveries of one stream, offered as held steps.
 
 An event is offered from its effect on, its duplicate from the moment at which the first attempt went
-out, a retry when an answer has got lost. In which order streams may go is the program's to say: any,
-as emitted, or reversed once nothing else can emit. Each delivery is a strand of its own.
+out, a retry when an answer has got lost. A retry after a time-out may overtake the attempt that the
+target is still at: it is a strand of its own, named as if it were one more duplicate. In which order
+streams may go is the program's to say: any, as emitted, or reversed once nothing else can emit. Each
+delivery is a strand of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Offers:
     under_way: int = 0
     _known: dict[str, str] = field(default_factory=dict)  # event id -> strand
     _types: Counter[str] = field(default_factory=Counter)
+    _timed_out: Counter[str] = field(default_factory=Counter)  # attempts, by event id
     _waiting: list[str] = field(default_factory=list)  # events not offered yet
 
     def offer(self) -> None:
@@ -111,8 +114,8 @@ class Offers:
         self.conductor.hold(strand, "delivery", event_type, release, variants=variants)
 
     def _copies(self, name: str) -> Iterator[str]:
-        for n in range(self.deliveries.duplicates):
-            copy = f"{name}/{chr(ord('b') + n)}"
+        for n in range(1, self.deliveries.duplicates + 1):
+            copy = _copy(name, n)
             if self.takes_part(copy):
                 yield copy
 
@@ -126,9 +129,25 @@ class Offers:
             attempt = courier.next_attempt(event_id)
             lost = lost or 0 < attempt.number <= self.deliveries.lost
             await courier.deliver(attempt, self.actor, "race", lost=lost, strand=strand)
-            if lost and attempt.number:  # nobody waits for the answer to a duplicate
+            if not attempt.number:
+                return  # nobody waits for the answer to a duplicate
+            if strand.call is not None and strand.call.cancelled():
+                self._offer_after_time_out(event_id)
+            elif lost:
                 self._hold(strand, event_id)
         finally:
             self.under_way -= 1
             self.conductor.between.discard(strand.name)
             self.conductor.wake()
+
+    def _offer_after_time_out(self, event_id: str) -> None:
+        self._timed_out[event_id] += 1
+        n = self.deliveries.duplicates + self._timed_out[event_id]
+        name = _copy(self._known[event_id], n)
+        if self.takes_part(name):
+            self._hold(self._strand(name, event_id, n), event_id)
+
+
+def _copy(name: str, n: int) -> str:
+    """Name the n-th delivery beside the first one."""
+    return f"{name}/{chr(ord('a') + n)}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.conduct.sequels import Done
+from deadheat.program import DELIVERIES
 from deadheat.schedule import Held, StepName, fault_name
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Strand:
     flights at Postgres, ``calls`` its Stripe calls between two crossings. ``done`` is what it did.
     ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
     the quiet period. ``told``: values in rows and objects that it was given, ids that it may send next.
-    ``call``: a person's request that waits for its answer; cancelled, they have hung up.
+    ``call``: its request, which waits for an answer; cancelled, whoever made it has hung up.
     """
 
     name: str
@@ -105,6 +106,11 @@ class Strand:
     turns: int = 0
     held: list[Hold] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_delivery(self) -> bool:
+        """Whether it is Stripe that waits for the answer, and no person."""
+        return self.operation.startswith(f"{DELIVERIES} ")
 
     @property
     def is_live(self) -> bool:

@@ -209,6 +209,52 @@ async def test_a_delivery_whose_answer_is_lost_is_tried_again() -> None:
 
 
 @played
+async def test_a_delivery_that_times_out_is_offered_again_beside_the_attempt_that_goes_on() -> None:
+    stream, answers = Stream(), asyncio.Event()
+    stream.before_answer = answers.wait
+    async with stream.of(duplicates=1) as offering:
+        offering.emit()
+        offering.offered()
+        offering.go(f"C1/{CREATED}/1")
+        await until(lambda: len(stream.came) == 1)
+        for sent, last in enumerate("cd", 2):  # the duplicate is b
+            strand = next(s for s in stream.conductor.strands.values() if s.call and not s.call.done())
+            assert strand.is_delivery
+            assert strand.call is not None
+            strand.call.cancel()
+            await until(lambda name=f"C1/{CREATED}/1/{last}": name in stream.held())  # type: ignore[misc]
+            assert not strand.is_open
+            offering.go(f"C1/{CREATED}/1/{last}")
+            await until(lambda n=sent: len(stream.came) == n)  # type: ignore[misc]
+        answers.set()
+        await until(lambda: not offering.outbox.pending())
+        await offering.delivered(f"C1/{CREATED}/1/b")
+        offering.others_live = False
+        offering.offers.offer()
+    assert [one.status for one in offering.courier.delivered] == [None, None, 200, 200]
+    assert len(set(stream.came)) == 1
+
+
+@played
+async def test_a_duplicate_that_times_out_is_not_tried_again() -> None:
+    stream = Stream()
+    async with stream.of(duplicates=1) as offering:
+        offering.emit()
+        offering.offered()
+        await offering.delivered(f"C1/{CREATED}/1")
+        stream.before_answer = asyncio.Event().wait
+        offering.go(f"C1/{CREATED}/1/b")
+        await until(lambda: len(stream.came) == 2)
+        call = stream.conductor.strands[f"C1/{CREATED}/1/b"].call
+        assert call is not None
+        call.cancel()
+        await until(lambda: not offering.offers.under_way)
+        assert offering.held() == []
+        offering.others_live = False
+        offering.offers.offer()
+
+
+@played
 async def test_a_forged_delivery_has_no_answer_to_lose() -> None:
     stream = Stream()
     async with stream.of(forged="unsigned") as offering:

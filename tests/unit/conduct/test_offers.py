@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,7 +19,7 @@ from deadheat.history import Plane, Recorder, StepKind
 from deadheat.stripe_sim import Account, Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from deadheat.engine.conduct.strands import Strand
 
@@ -39,6 +40,7 @@ class Stream:
         self.recorder = Recorder(1)
         self.came: list[str] = []
         self.traceparents: list[str] = []
+        self.before_answer: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0)
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._take), base_url="http://t")
         self.courier = Courier(client, self.outbox, self.recorder, conductor=self.conductor)
         self.others_live = True
@@ -87,9 +89,10 @@ class Stream:
     def _strands(self) -> list[Strand]:
         return sorted(self.conductor.strands.values(), key=lambda strand: strand.order)
 
-    def _take(self, request: httpx.Request) -> httpx.Response:
+    async def _take(self, request: httpx.Request) -> httpx.Response:
         self.came.append(json.loads(request.content)["id"])
         self.traceparents.append(request.headers["traceparent"])
+        await self.before_answer()
         return httpx.Response(200)
 
 

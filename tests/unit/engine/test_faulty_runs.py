@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,6 +18,8 @@ from deadheat.history import Plane
 from deadheat.schedule import Faulty, RandomWalk, Replay, Schedule, Serial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from deadheat.engine.run import Ran
     from deadheat.schedule import Strategy
 
@@ -84,6 +88,70 @@ def test_what_failed_is_tried_again(what: str, says: str, statuses: list[int | N
     assert [answer.retried for answer in ran.settled.answers] == [False, True][: len(statuses)]
     assert len(ran.settled.stripe.customers) == customers
     assert ran.settled.refused == ()
+
+
+class Ours(Server):
+    """A server whose process can be paused: ``stopped`` notes who still waited, before and after."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.stopped: list[str] = []
+        self.target = SimpleNamespace(is_ours=True, paused=self._paused)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        self.stopped.append("stop")
+        yield
+        self.stopped.append("go on")
+
+
+class PausesBoth(Serial):
+    """Lets each of two actors come as far as its Stripe call, and then pauses the target."""
+
+    faults = 1
+
+    def choose(self, held):  # type: ignore[no-untyped-def]
+        by_kind = {(step.actor, step.kind): index for index, step in enumerate(held)}
+        pause = next((i for i, step in enumerate(held) if step.fault == "pause"), 0)
+        return (by_kind.get(("A", "request"), by_kind.get(("B", "request"), pause)),)
+
+
+def test_a_pause_has_everybody_hang_up_who_waits_and_the_target_goes_on() -> None:
+    world, server = World("r1"), Ours()
+    ada, bob = world.user(), world.user()
+    two = Program(race=[[ada.do("sign-up")], [bob.do("sign-up")]])
+    ran = asyncio.run(run_program(two, server, PausesBoth(), number=1))  # type: ignore[arg-type]
+    assert ran.settled is not None, ran.reason
+    assert told(ran) == ["A pause POST /v1/customers"]
+    assert server.stopped == ["stop", "go on"]
+    asked = [(answer.actor, answer.status, answer.retried) for answer in ran.settled.answers]
+    assert asked[:2] == [("A", None, False), ("B", None, False)]
+    assert asked[2:] == [("A", 200, True), ("B", 200, True)]
+    assert len(ran.settled.stripe.customers) == 2, "it went on with both, and made their customers once"
+
+
+def test_a_target_that_is_not_ours_is_not_paused() -> None:
+    ran = play(Only("pause"))
+    assert ran.settled is not None, ran.reason
+    assert told(ran) == []
+
+
+def test_nor_is_one_that_nobody_waits_for() -> None:
+    class Hurried(Only):
+        """The caller is gone, and then the target would be paused."""
+
+        faults = 2
+
+        def choose(self, held):  # type: ignore[no-untyped-def]
+            offered.append({step.fault for step in held if step.fault})
+            return super().choose(held)
+
+    offered: list[set[str]] = []
+    ran = play(Hurried("caller gone"), server=Ours())
+    assert ran.settled is not None, ran.reason
+    assert told(ran) == ["A caller gone POST /v1/customers"]
+    assert any("pause" in kinds for kinds in offered)
+    assert not any("pause" in kinds for kinds in offered if "caller gone" not in kinds)
 
 
 def test_silence_that_no_fault_explains_is_inconclusive() -> None:
