@@ -208,6 +208,7 @@ class Run:
         """Take the wires over: Stripe's, and Postgres's where it is ours."""
         self.deployment.server.failure = None
         self.deployment.server.gate = self.gate
+        self.conductor.pace.wants_processor = self.deployment.target.wants_processor
         self.gate.on_effect = self._on_effect
         proxy = self.deployment.proxy
         if proxy is not None:

@@ -22,6 +22,7 @@ import httpx
 
 from deadheat.engine.command import command, environment, placeholders
 from deadheat.engine.loopback import LOOPBACK, free_port, is_taken
+from deadheat.engine.runnable import wants_processor
 from deadheat.engine.watch import Watched, last_words, spawn
 from deadheat.errors import SettingsError, TargetNotReady
 from deadheat.safety import check_url
@@ -76,6 +77,10 @@ class Target:
     def alive(self) -> bool:
         """Tell whether the process runs; of a target that we did not start nothing else is known."""
         return self._process is None or self._process.alive() or self._is_coming_back
+
+    def wants_processor(self) -> bool:
+        """Tell whether any of its processes runs or is ready to; of a URL, and where nobody knows, not."""
+        return self._process is not None and wants_processor(self._process.pid)
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait so long for the process to end by itself; says whether it has."""

@@ -2,7 +2,8 @@
 
 It is told by the wires. Only two things are asked for: whether a flight that does not come back is
 blocked (Postgres knows, and is asked 1, 2, 4, 8, 16, 32 ms after its release), and whether a strand
-that shows nothing is done (the quiet period, or what its operation was seen to need).
+that shows nothing is done (the quiet period, or what its operation was seen to need). While the target
+wants the processor, it is not: on a busy machine it may only not have got any.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from deadheat.engine.conduct.sequels import QUIET_MS
 from deadheat.errors import Trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deadheat.engine.conduct.blocking import Blocking
     from deadheat.engine.conduct.conductor import Conductor
     from deadheat.engine.conduct.sql_plane import SqlPlane
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 5_000.0
 SLOW_MS = 500.0  # what a process does for the first time takes longer
+AGAIN_MS = 2.0  # who shows nothing is looked at once more: we may have been late ourselves
 POLLS_MS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FOREIGN_SECONDS_MAX = 1.0  # how long a session that is not the target's may block it
 LEFT_SECONDS_MAX = 3.0  # how long an idle session of the target's that an earlier run left may
@@ -60,6 +64,8 @@ class Pace:
     left_since: dict[int, float] = field(default_factory=dict)
     silence: Silence = field(default_factory=Silence)
     worked_at: float = 0.0  # when something was last known to be at work
+    wants_processor: Callable[[], bool] = lambda: False  # the target's processes
+    looked_at: dict[str, float] = field(default_factory=dict)  # by strand: when it had moved last
 
     async def quiet(self, *, to_rest: bool = False) -> None:
         """Wait until nothing moves; Trouble when that never comes."""
@@ -136,14 +142,25 @@ class Pace:
             until = strand.moved_at + self._quiet_ms() / 1000
             if until > now or to_rest:
                 return max(until, now + 0.001)
+            if self._may_come(strand, now):
+                return now + AGAIN_MS / 1000
             strand.silent = True
         elif strand.tail_until > 0:
             if strand.tail_until > now:
                 return strand.tail_until
+            if now - strand.tail_until < QUIET_MS / 1000 and self.wants_processor():
+                return now + AGAIN_MS / 1000
             strand.tail_until = 0.0
             if not strand.is_open and self.conductor.learns:
                 self.conductor.sequels.ended(strand.operation, strand.done)
         return None
+
+    def _may_come(self, strand: Strand, now: float) -> bool:
+        """Say whether what a strand shows may only be slow to come: the target was kept from it, or we."""
+        if self.looked_at.get(strand.name) != strand.moved_at:
+            self.looked_at[strand.name] = strand.moved_at
+            return True
+        return now - strand.moved_at < SLOW_MS / 1000 and self.wants_processor()
 
     def _quiet_ms(self) -> float:
         if self.patient:

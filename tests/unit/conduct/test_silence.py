@@ -18,6 +18,7 @@ from deadheat.engine.conduct.pace import Silence
 def _short_periods(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (pace, sequels):
         monkeypatch.setattr(module, "QUIET_MS", 2.0)
+    monkeypatch.setattr(pace, "SLOW_MS", 20.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), max_size=12))
@@ -128,3 +129,39 @@ async def test_a_target_that_shows_something_in_time_is_not_silent() -> None:
     asyncio.get_running_loop().call_soon(lambda: people.conductor.answered(strand))
     await people.conductor.rest()
     assert people.conductor.pace.silence == Silence()
+
+
+@played
+async def test_who_shows_nothing_is_waited_for_while_the_target_wants_the_processor() -> None:
+    people = People()
+    strand = people.strand("A1", people.ada)
+    people.conductor.controls = True
+    asked = iter([True] * 5)
+    people.conductor.pace.wants_processor = lambda: next(asked, False)
+    await people.conductor.pace.quiet()
+    assert strand.silent
+    assert next(asked, None) is None, "it was found silent while its target worked"
+
+
+@played
+async def test_a_target_that_never_rests_is_not_waited_for_without_end() -> None:
+    people = People()
+    strand = people.strand("A1", people.ada)
+    people.conductor.controls = True
+    people.conductor.pace.wants_processor = lambda: True
+    began = time.perf_counter()
+    await people.conductor.pace.quiet()
+    assert strand.silent
+    assert time.perf_counter() - began >= 0.02, "it was given up as if its target slept"
+
+
+@played
+async def test_work_after_an_answer_is_waited_for_while_the_target_wants_the_processor() -> None:
+    people = People()
+    strand = people.strand("A1", people.ada)
+    people.conductor.controls = True
+    asked = iter([True])
+    people.conductor.pace.wants_processor = lambda: next(asked, False)
+    people.conductor.answered(strand, to_be_continued=False)
+    await people.conductor.pace.quiet()
+    assert next(asked, None) is None, "its work was given up while its target worked"
