@@ -79,8 +79,7 @@ class Frontier:
     ) -> None:
         """Take in a run that followed its prefix, with what else could have been chosen after it."""
         self.under_way.remove(prefix)
-        if late and prefix.tries + 1 < TRIES_MAX:
-            self.waiting.append(replace(prefix, tries=prefix.tries + 1))
+        if late and self._tries_again(prefix):
             return
         self.done += 1
         self.late += late
@@ -90,10 +89,14 @@ class Frontier:
     def lose(self, prefix: Prefix) -> None:
         """Take in a run that could not follow its prefix: it is tried again, a few times."""
         self.under_way.remove(prefix)
+        self.lost += not self._tries_again(prefix)
+
+    def _tries_again(self, prefix: Prefix) -> bool:
+        """Try once more when all else is done, and the machine not so busy perhaps; False: often enough."""
         if prefix.tries + 1 < TRIES_MAX:
-            self.waiting.append(replace(prefix, tries=prefix.tries + 1))
-        else:
-            self.lost += 1
+            self.waiting.insert(0, replace(prefix, tries=prefix.tries + 1))
+            return True
+        return False
 
     def give_back(self, prefix: Prefix) -> None:
         """Take back the prefix of a run that came to nothing."""

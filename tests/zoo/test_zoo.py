@@ -14,14 +14,14 @@ import pytest
 from deadheat.engine.postgres import open_postgres
 from deadheat.invariants import BUILT_IN
 
-from .zoo import FRAIL, HERE, MEASURED, ZOO, Mutant, settings_file
+from .zoo import FRAIL, HASTY, HERE, MEASURED, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 HARD_SHARE_MAX = 0.05
-APPS = [(mutant, mended) for mutant in (*ZOO, FRAIL) for mended in (False, True)]
+APPS = [(mutant, mended) for mutant in (*ZOO, FRAIL, HASTY) for mended in (False, True)]
 
 
 def measured(mutant: Mutant) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def serially(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mended", [False, True], ids=["mutant", "mended"])
-@pytest.mark.parametrize("name", [mutant.name for mutant in (*ZOO, FRAIL)])
+@pytest.mark.parametrize("name", [mutant.name for mutant in (*ZOO, FRAIL, HASTY)])
 def test_one_at_a_time_it_is_right(serially: dict[tuple[str, bool], str], name: str, mended: bool) -> None:
     assert not serially[name, mended]
 
@@ -69,7 +69,7 @@ def test_there_are_ten_of_a_kind_each() -> None:
 
 
 def test_every_app_is_some_mutants() -> None:
-    named = {module for mutant in (*ZOO, FRAIL) for module in (mutant.module, mutant.twin)}
+    named = {module for mutant in (*ZOO, FRAIL, HASTY) for module in (mutant.module, mutant.twin)}
     assert named == {path.stem for path in (HERE / "apps").glob("*.py")} - {"__init__"}
 
 

@@ -131,6 +131,16 @@ FRAIL = _mutant(
     faults=1,
 )
 
+# Nor this one: each event is delivered once, and only a target that is paused takes a retry beside it.
+HASTY = _mutant(
+    "grants-after-a-look",
+    "zoo.payment-arrives",
+    "applied-once",
+    "credits are looked for, then granted, in one transaction and without a key",
+    hard=True,
+    faults=1,
+)
+
 _TYPES = """types = [
     "checkout.session.completed",
     "customer.subscription.created",

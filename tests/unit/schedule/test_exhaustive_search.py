@@ -154,13 +154,17 @@ def test_several_at_once_share_a_frontier() -> None:
     assert sorted(orders) == sorted(exhaust(SIGN_UPS, Frontier())[0])
 
 
-def test_what_cannot_be_followed_is_lost_and_never_called_complete() -> None:
+def one_left() -> Frontier:
+    """A search with one run done, and one of those that it found."""
     frontier = Frontier()
+    exhaust(SIGN_UPS, frontier, 1)
+    del frontier.waiting[1:]
+    return frontier
+
+
+def test_what_cannot_be_followed_is_lost_and_never_called_complete() -> None:
+    frontier = one_left()
     strategy = Exhaustive(frontier)
-    assert strategy.take()
-    play(SIGN_UPS, strategy)
-    strategy.ended(judged=True)
-    waiting = len(frontier.waiting)
     for left in range(TRIES_MAX - 1, -1, -1):
         assert frontier.lost == 0
         assert strategy.take()
@@ -169,15 +173,24 @@ def test_what_cannot_be_followed_is_lost_and_never_called_complete() -> None:
         strategy.give_up()
         assert strategy.choose(held("D1")) == (0,)
         strategy.ended(judged=True)
-        assert len(frontier.waiting) == waiting - (left == 0)
+        assert len(frontier.waiting) == (left > 0)
     assert (frontier.done, frontier.lost) == (1, 1)
-    frontier.waiting.clear()
     assert not frontier.is_complete
 
 
-def test_a_run_that_ends_before_its_prefix_does_is_lost() -> None:
+def test_what_could_not_be_followed_is_tried_again_when_all_else_is_done() -> None:
     frontier = Frontier()
     exhaust(SIGN_UPS, frontier, 1)
+    strategy = Exhaustive(frontier)
+    first = frontier.waiting[-1]
+    assert strategy.take()
+    strategy.begin(2)
+    strategy.ended(judged=True)
+    assert [prefix.steps for prefix in frontier.waiting].index(first.steps) == 0
+
+
+def test_a_run_that_ends_before_its_prefix_does_is_lost() -> None:
+    frontier = one_left()
     strategy = Exhaustive(frontier)
     for _ in range(TRIES_MAX):
         assert strategy.take()
