@@ -26,7 +26,7 @@ from deadheat.stripe_sim.wire import ApiRequest, ApiResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
 
-    Serving = Generator[Awaitable[None], None, ApiResponse | None]
+    Serving = Generator[Awaitable[Any], Any, ApiResponse | None]
 
 BODY_MAX = 1 << 20
 HEAD_MAX = 1 << 16
@@ -40,9 +40,9 @@ class TooMuch(ValueError):
 
 
 class Connection(asyncio.Protocol):
-    """Feeds requests to ``serve``, which yields what it waits for, and returns an answer.
+    """Feeds requests to ``serve``, which yields what it waits for and returns an answer.
 
-    None closes the connection without one, and ConnectionResetError resets it.
+    It is sent what that gave. None closes the connection without one, and ConnectionResetError resets it.
     """
 
     def __init__(
@@ -199,16 +199,16 @@ class Connection(asyncio.Protocol):
                 self._busy = True
                 self._spawn(self._go_on(serving, awaited, keep_alive=keep_alive))
 
-    async def _go_on(self, serving: Serving, awaited: Awaitable[None], *, keep_alive: bool) -> None:
+    async def _go_on(self, serving: Serving, awaited: Awaitable[Any], *, keep_alive: bool) -> None:
         """Take a call that waits to its end, then serve what came meanwhile."""
         try:
             while True:
                 try:
-                    await awaited
+                    given = await awaited
                 except BaseException as error:
                     awaited = serving.throw(error)
                 else:
-                    awaited = next(serving)
+                    awaited = serving.send(given)
         except StopIteration as end:
             self._answer(end.value, keep_alive=keep_alive)
         except ConnectionResetError:
