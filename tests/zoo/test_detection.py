@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deadheat.engine.explore import Budget
 from deadheat.schedule import Barrage, Faulty, RandomWalk, make_strategy
 
 from .detect import DETECTED, DETECTED_WITH_FAULTS, Lab, strategies, with_lab
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from deadheat.engine.events import Exploration
     from deadheat.schedule import Held
 
 MUTANTS = {mutant.name: mutant for mutant in ZOO}
@@ -76,6 +78,22 @@ def test_it_is_found_with_a_fault_and_never_without_one(tmp_path: Path) -> None:
     without, again = asyncio.run(with_lab(FRAIL, tmp_path, mended=False, work=find))
     assert without == 0
     assert again >= 4  # on a loaded machine one may go astray
+
+
+@pytest.mark.slow
+def test_an_exhaustive_search_goes_to_its_end_and_says_how_many_schedules_violate(tmp_path: Path) -> None:
+    """Two who confirm, each listing customers and then creating one, with one preemption at the most."""
+
+    async def search(lab: Lab) -> Exploration:
+        return await lab.explorer.explore(lab.scenario, Budget(strategies=("exhaustive",), preemptions=1))
+
+    mutant = MUTANTS["create-without-key"]
+    explored = asyncio.run(with_lab(mutant, tmp_path, mended=False, work=search))
+    searched = explored.coverage.exhausted
+    assert searched is not None
+    assert (searched.violated, searched.done) == (6, 32)
+    assert searched.is_complete
+    assert mutant.invariant in {finding.invariant for finding in explored.findings}
 
 
 class Of:
