@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,30 @@ def test_channel_binding_that_is_preferred_does_without(server: PostgresServer) 
     def work(dsn: str) -> None:
         with closing(psycopg.connect(f"{dsn}?sslmode=require&channel_binding=prefer")) as connection:
             assert over_tls(connection)
+
+    on_tls(server, lambda at: asyncio.to_thread(work, at.dsn))
+
+
+def test_a_query_is_cancelled_over_tls_by_a_long_key(server: PostgresServer) -> None:
+    asked = "select wait_event from pg_stat_activity where pid = %s"
+
+    def cancel(dsn: str, sleeping: psycopg.Connection[Any]) -> None:
+        with closing(psycopg.connect(dsn, autocommit=True)) as watching:
+            while watching.execute(asked, (sleeping.info.backend_pid,)).fetchone() != ("PgSleep",):
+                pass
+        sleeping.cancel_safe(timeout=5)
+
+    def work(dsn: str) -> None:
+        options = "sslmode=require&min_protocol_version=3.2&max_protocol_version=3.2"
+        with (
+            closing(psycopg.connect(f"{dsn}?{options}", autocommit=True)) as sleeping,
+            ThreadPoolExecutor(1) as elsewhere,
+        ):
+            assert sleeping.pgconn.full_protocol_version == 30002
+            cancelling = elsewhere.submit(cancel, dsn, sleeping)
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                sleeping.execute("select pg_sleep(60)")
+            cancelling.result()
 
     on_tls(server, lambda at: asyncio.to_thread(work, at.dsn))
 
