@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,13 @@ class Forwarder:
         async with self._changed:
             await self._changed.wait_for(lambda: all(w in self._first or w in self._over for w in wanted))
         return [self._first[pair] for pair in wanted if pair in self._first]
+
+    async def taken(self, event_ids: Sequence[str], *, seconds: float) -> None:
+        """Wait until every endpoint that these events go to has taken them, or for so many seconds."""
+        goes = [(outbox, event) for outbox in self.outboxes() for event in event_ids if outbox.takes(event)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(lambda: not any(e in outbox.pending() for outbox, e in goes))
 
     async def resend(self, event_id: str) -> list[Answered]:
         """Send an event once more, whatever became of it; ActRefused for one that goes nowhere."""

@@ -37,13 +37,15 @@ if TYPE_CHECKING:
 
     from deadheat.engine.stripe_connection import Serving
     from deadheat.settings import Settings
-    from deadheat.stripe_sim import ApiRequest, Call
+    from deadheat.stripe_sim import ApiRequest, ApiResponse, Call
 
 STRIPE_PORT = 12113
 """Where the simulator listens: next to 12111 and 12112, which stripe-mock takes when run by hand."""
 DATABASE = "deadheat_serve"
 CHECKOUT = b"https://checkout.stripe.com/"
 CLOCK_SECONDS = 1.0
+REDIRECT_SECONDS_MAX = 10.0
+"""How long Checkout waits for the webhook endpoint before it sends a customer who has paid on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,17 +147,30 @@ class ServedStripe(StripeServer):
     def _serve(self, request: ApiRequest) -> Serving:
         """Answer a browser with a page, and an API call with addresses of ours in place of Checkout's."""
         catch_up(self.account)
-        ours = self._pages.answer(request)
-        if ours is None and request.path.startswith(stripe_desk.PATH):
-            ours = yield self._desk.answer(request)
-        if ours is not None:
-            if isinstance(self.gate, Bell):
-                self.gate.ring()
+        mark = self.account.mark()
+        page = self._pages.answer(request)
+        if page is not None:
+            self._ring()
+            if paid := self._completed_since(mark):
+                yield self._desk.forwarder.taken(paid, seconds=REDIRECT_SECONDS_MAX)
+            return page
+        if request.path.startswith(stripe_desk.PATH):
+            ours: ApiResponse | None = yield self._desk.answer(request)
+            self._ring()
             return ours
         answer = yield from super()._serve(request)
         if answer is None or CHECKOUT not in answer.body:
             return answer
         return replace(answer, body=answer.body.replace(CHECKOUT, f"{self.url}/".encode()))
+
+    def _ring(self) -> None:
+        if isinstance(self.gate, Bell):
+            self.gate.ring()
+
+    def _completed_since(self, mark: int) -> list[str]:
+        """Give the events by which sessions have become complete since a mark."""
+        events = [self.account.event_json(e) for kind, e in self.account.ids_since(mark) if kind == "event"]
+        return [event["id"] for event in events if event["type"] == "checkout.session.completed"]
 
 
 class Bell(OpenGate):

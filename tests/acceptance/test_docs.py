@@ -78,10 +78,10 @@ def test_the_configuration_loads(tmp_path: Path) -> None:
     assert set(target.tables) == {"customers", "subscriptions"}
 
 
-def test_the_scenario_loads(tmp_path: Path) -> None:
-    (example,) = blocks(CHECKOUT / "docs/scenarios.md", "python")
-    (tmp_path / "test_billing.py").write_text(example)
-    assert list(discover([tmp_path])) == ["billing.second-tab"]
+def test_the_scenarios_load(tmp_path: Path) -> None:
+    for n, example in enumerate(blocks(CHECKOUT / "docs/scenarios.md", "python")):
+        (tmp_path / f"test_billing{n}.py").write_text(example)
+    assert list(discover([tmp_path])) == ["billing0.second-tab", "billing1.unpaid-renewal"]
 
 
 def options_of(command: str) -> set[str]:
