@@ -32,6 +32,7 @@ _PROJECT = re.compile(r"DJANGO_SETTINGS_MODULE['\"]\s*,\s*['\"](\w+)\.")
 PYTHON = 'StripeClient(key, base_addresses={"api": os.environ["STRIPE_API_BASE"]}), or stripe.api_base = …'
 RUBY = 'Stripe.api_base = ENV["STRIPE_API_BASE"]'
 NODE = 'new Stripe(key, { protocol: "http", host: …, port: … }) from this URL'
+GO_POSTGRES = "lib/pq asks for TLS unless told: {postgres.url}?sslmode=disable"
 GO = "stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{URL: stripe.String(…)})"
 
 
@@ -43,6 +44,7 @@ class Recognised:
     start: str
     stripe_base: str
     migrate: str | None = None
+    postgres: str = ""
     body: str = "json"
     env: tuple[str, ...] = ()
 
@@ -147,7 +149,13 @@ def _node(folder: Path) -> Recognised | None:
 def _go(folder: Path) -> Recognised | None:
     if not (folder / "go.mod").is_file():
         return None
-    return Recognised(name="a Go module (go.mod)", start="go run .", stripe_base=GO, env=('PORT = "{port}"',))
+    return Recognised(
+        name="a Go module (go.mod)",
+        start="go run .",
+        postgres=GO_POSTGRES,
+        stripe_base=GO,
+        env=('PORT = "{port}"',),
+    )
 
 
 def _python(folder: Path) -> Recognised | None:
@@ -193,6 +201,7 @@ def _text(path: Path) -> str:
 def starter(found: Recognised) -> str:
     """Give the file: TOML with comments, every place that nothing was known for marked."""
     migrate = f'migrate = "{found.migrate}"' if found.migrate else f'migrate = "{MARK}"'
+    postgres = f"  # {found.postgres}" if found.postgres else ""
     env = "".join(f"{line}\n" for line in found.env)
     return f"""# How Deadheat starts and drives this application: {found.name}.
 # Fill in every {MARK}, take away what the application does not have, then: deadheat doctor
@@ -206,7 +215,7 @@ workers = 1
 # The environment is this, PATH, HOME and locale; the names on the left are the application's own.
 # {{python}} is the Python that runs Deadheat.
 [target.env]
-DATABASE_URL = "{{postgres.url}}"
+DATABASE_URL = "{{postgres.url}}"{postgres}
 STRIPE_API_BASE = "{{stripe.url}}"  # {found.stripe_base}
 STRIPE_SECRET_KEY = "{{stripe.key}}"
 STRIPE_WEBHOOK_SECRET = "{{stripe.webhook-secret}}"
@@ -231,6 +240,7 @@ checkout-session = "{MARK}"  # where it names the session to pay: "$.sessionId"
 [target.webhook]
 path = "{MARK}"  # "/webhooks/stripe"
 # types = ["checkout.session.completed", "customer.subscription.*"]  # without it every type comes
+# api-version = "2025-09-30.clover"  # of its events; the libraries of Go, .NET and Java want their own
 
 # Queries over the application's own schema; a run reads its own users' rows only.
 [target.tables]

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from deadheat.engine.levels import WHOLE
 from deadheat.errors import ProgramError, SettingsError, UnknownScenario, closest
 from deadheat.program import ACTS, Do, Scenario, World
+from deadheat.settings.operations import OF_THE_USER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from deadheat.engine.levels import Reach
     from deadheat.program import Program
-    from deadheat.settings import TargetSettings
+    from deadheat.settings import OperationSettings, TargetSettings
 
 
 def discover(folders: Iterable[Path]) -> dict[str, Scenario]:
@@ -49,17 +50,35 @@ def select(found: dict[str, Scenario], names: Sequence[str]) -> list[Scenario]:
 
 
 def lacking(made: Scenario, target: TargetSettings, reach: Reach = WHOLE) -> tuple[str, ...]:
-    """Give the operations that a scenario needs and a target does not offer.
+    """Give the operations that a scenario needs and a target does not offer, or not to somebody so new.
 
     What it needs at Stripe is there unless that wire is out of ``reach``; then it is named with the level.
     """
     offered = {*ACTS, *target.operations}
     lack = tuple(need for need in made.needs if need not in offered)
+    lack = lack or tuple(dict.fromkeys(_too_new(_built(made), target.operations)))
     if lack or reach.stripe:
         return lack
     at_stripe = [need for need in made.needs if (known := target.operations.get(need)) and known.at_stripe]
     lack = (*at_stripe, *reach.lacks(_built(made), made.races))
     return tuple(f"{name} (at level {reach.level})" for name in lack)
+
+
+def _too_new(program: Program, operations: Mapping[str, OperationSettings]) -> Iterator[str]:
+    """Name what people do in a program although nothing that they do there gives what it takes.
+
+    An id is the target's to give where one of its operations captures it; whoever it never gave one to
+    can only do what names them by their e-mail, too.
+    """
+    done = [o for o in program.operations() if isinstance(o, Do) and o.operation in operations]
+    for operation in done:
+        wants = operations[operation.operation].wants()
+        known = {name for o in done if o.user == operation.user for name in operations[o.operation].gives()}
+        known |= {*OF_THE_USER} - ({"user.id"} if "user.email" not in wants else set())
+        for name in wants:
+            givers = [giver.name for giver in operations.values() if name in giver.gives()]
+            if name not in known and givers:
+                yield f"{operation.operation} before {givers[0]}"
 
 
 def _built(made: Scenario) -> Program:

@@ -199,7 +199,8 @@ class Run:
         self.race = Race(
             program, self.conductor, self.courier, self._perform, self._part_of, frozenset(dropped)
         )
-        self.quiet = Quiet(self.gate, recorder, deployment.database, deployment.habits)
+        at_work = deployment.target.wants_processor
+        self.quiet = Quiet(self.gate, recorder, deployment.database, deployment.habits, at_work)
         self.answers: list[Answer] = []
         self.done: list[tuple[Do, Answer]] = []
         self._open_wires()
@@ -252,6 +253,16 @@ class Run:
         if self.deployment.proxy is not None:
             await self.conductor.rest()
         else:
+            await self.quiet.reached()
+
+    async def _at_rest(self) -> None:
+        """Wait until nothing comes any more of a target that works on after it has answered.
+
+        Such work may have waited for a connection that we held until just now, longer than anybody waits
+        for what follows an answer; and it may have gone by the name of whoever let it go on.
+        """
+        if self.conductor.sequels.works_on:
+            self.deployment.habits.works_on = True
             await self.quiet.reached()
 
     async def _calm(self) -> None:
@@ -406,11 +417,13 @@ class Run:
             tables = await self._tables()
             return self._settled(tables, tables, offenders=await self._offenders())
         refused = await self.courier.settle(self.rest)
+        await self._at_rest()
         before_again, offenders = await self._tables(), await self._offenders()
         forged_changed = await self._forge_again(before_again)
         await self.courier.again()
         await self.rest()
         await self.courier.settle(self.rest)
+        await self._at_rest()
         return self._settled(before_again, await self._tables(), refused, forged_changed, offenders)
 
     def _settled(

@@ -80,6 +80,15 @@ class OperationSettings:
     method: Callable[[Any], Any] | None = None
     keeps: tuple[str, ...] = ()
 
+    def wants(self) -> tuple[str, ...]:
+        """Give the placeholders that no earlier call of its own fills, each once, in order."""
+        known: set[str] = set()
+        found: dict[str, None] = {}
+        for call in self.calls:
+            found.update(dict.fromkeys(name for name in call.placeholders() if name not in known))
+            known.update(call.capture)
+        return tuple(found)
+
     def gives(self) -> tuple[str, ...]:
         """Give the names that the operation gives values to."""
         return (*(name for call in self.calls for name in call.capture), *self.keeps)

@@ -162,6 +162,15 @@ def test_a_webhook_at_the_wrong_path_is_a_failure(dsn: str, tmp_path: Path) -> N
     assert examined(ended)["target: webhook"]["health"] == "fail"
 
 
+def test_a_library_that_wants_events_of_its_own_api_version_is_told_how(dsn: str, tmp_path: Path) -> None:
+    refuses = APP.replace('418 if self.path == "/brew"', '400 if self.path == "/hook"').replace(
+        '{"code": "c0de"}', '"Received event with API version a, but this library expects API version b."'
+    )
+    check = examined(doctor(tmp_path, dsn, app=refuses))["target: webhook"]
+    assert check["health"] == "warn"
+    assert "api-version, beside the webhook's path" in check["remedy"]
+
+
 def test_a_target_that_refuses_everything_cannot_be_raced(dsn: str, tmp_path: Path) -> None:
     ended = doctor(tmp_path, dsn, app=APP.replace('418 if self.path == "/brew"', '403 if self.path != "/"'))
     assert ended.code == 2

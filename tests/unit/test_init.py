@@ -87,6 +87,13 @@ def test_what_is_written_is_read_once_filled_in(
     assert target.webhooks
 
 
+def test_what_go_stumbles_over_is_said_where_it_is_filled_in(tmp_path: Path) -> None:
+    text = starter(recognise(laid_out(tmp_path, {"go.mod": "module shop\n"})))
+    (database,) = [line for line in text.splitlines() if line.startswith("DATABASE_URL")]
+    assert "{postgres.url}?sslmode=disable" in database
+    assert '# api-version = "' in text
+
+
 def test_each_place_left_out_is_refused_by_its_name(tmp_path: Path) -> None:
     text = starter(recognise(laid_out(tmp_path, {"main.py": "app = FastAPI()\n"})))
     whole = filled(text).splitlines()

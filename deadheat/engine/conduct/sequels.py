@@ -57,8 +57,12 @@ class _Seen:
 
 @dataclass(slots=True)
 class Sequels:
-    """The tables of one target. Times are in milliseconds."""
+    """The tables of one target. Times are in milliseconds.
 
+    ``works_on``: something was seen to be done for somebody who had their answer, or for nobody.
+    """
+
+    works_on: bool = False
     _follows: set[tuple[str, str, str]] = field(default_factory=set)
     _by_all: defaultdict[tuple[str, frozenset[tuple[str, int]]], _Seen] = field(
         default_factory=lambda: defaultdict(_Seen)
@@ -75,6 +79,7 @@ class Sequels:
 
     def went_on(self, operation: str, done: Done) -> None:
         """Note that an operation that had its answer, and had done this, did more."""
+        self.works_on = True
         for seen in self._of(operation, done):
             seen.more += 1
 

@@ -59,12 +59,7 @@ def _provide(
 
 def missing(operation: OperationSettings) -> tuple[str, ...]:
     """Give the placeholders of an operation that neither the user nor its own earlier calls fill."""
-    known = set(OF_THE_USER)
-    found: dict[str, None] = {}
-    for call in operation.calls:
-        found.update(dict.fromkeys(name for name in call.placeholders() if name not in known))
-        known.update(call.capture)
-    return tuple(found)
+    return tuple(name for name in operation.wants() if name not in OF_THE_USER)
 
 
 def unchecked(settings: Settings) -> dict[str, str]:

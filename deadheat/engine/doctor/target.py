@@ -59,13 +59,8 @@ async def _examine_webhook(
         page.fail(about, said, "Correct [target.webhook] path.")
         return
     if not _taken(delivered):
-        named = f".{hook.name}" if hook.name else ""
-        page.warn(
-            about,
-            f"{said}: {_body(recorder) or 'no body'}",
-            f"Does the target verify with {{stripe.webhook-secret{named}}}? Stripe asks for 2xx for unknown "
-            "types too.",
-        )
+        body = _body(recorder) or "no body"
+        page.warn(about, f"{said}: {body}", _remedy(hook, body))
         page.warn(f"{about} forgeries", "not told apart, as the true event was refused as well")
         return
     page.ok(about, said)
@@ -76,6 +71,17 @@ async def _examine_webhook(
             page.warn(name, f"{told}: it was not refused", "bad-webhook-refused will be violated.")
         else:
             page.ok(name, f"{told}: refused")
+
+
+def _remedy(hook: WebhookSettings, body: str) -> str:
+    """Say what to do about a true event that was refused with this body."""
+    if "api version" in body.lower():  # as stripe-go and Stripe.net say of events of a version not theirs
+        return "Name the version that the target's library expects: api-version, beside the webhook's path."
+    named = f".{hook.name}" if hook.name else ""
+    return (
+        f"Does the target verify with {{stripe.webhook-secret{named}}}? Stripe asks for 2xx for unknown "
+        "types too."
+    )
 
 
 def _taken(delivered: Delivered) -> bool:

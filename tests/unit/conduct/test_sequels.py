@@ -61,7 +61,9 @@ def test_nothing_is_waited_for_after_it_ended_there_often_enough() -> None:
 def test_work_that_was_seen_once_is_waited_for_however_often_there_was_none() -> None:
     sequels = Sequels()
     ended(sequels, SEEN_ENOUGH)
+    assert not sequels.works_on
     sequels.went_on("sign-up", ANSWERED)
+    assert sequels.works_on
     assert sequels.tail_ms("sign-up", ANSWERED) == QUIET_MS
     ended(sequels, 100)
     assert sequels.tail_ms("sign-up", ANSWERED) == QUIET_MS

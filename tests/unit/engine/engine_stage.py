@@ -73,7 +73,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.server = SimpleNamespace(gate=None, failure=None)
-        self.target = SimpleNamespace(is_ours=False)  # there is no process to kill
+        # There is no process to kill, and none that could want the processor.
+        self.target = SimpleNamespace(is_ours=False, wants_processor=lambda: False)
         # A run is conducted where there is a proxy; no statement ever crosses this one.
         self.proxy = SimpleNamespace(gate=None, pids=dict) if self.controlled else None
         target = TargetSettings(

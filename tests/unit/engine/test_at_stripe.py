@@ -14,7 +14,7 @@ from deadheat.engine.discover import lacking
 from deadheat.engine.levels import Reach
 from deadheat.history import Plane, StepKind
 from deadheat.program import Cancel
-from deadheat.settings import OperationSettings
+from deadheat.settings import OperationSettings, Request
 
 if TYPE_CHECKING:
     from deadheat.engine.run import Ran
@@ -77,3 +77,36 @@ def test_where_stripe_is_not_ours_it_is_lacking() -> None:
     target = replace(Stage().settings.target, operations={"end": end})
     assert lacking(ending, target) == ()
     assert lacking(ending, target, Reach(stripe=False, statements=False)) == ("end (at level 1)",)
+
+
+@pytest.mark.parametrize(
+    ("check_out", "lack"),
+    [
+        ({"user": "{user.id}"}, ("check-out before sign-up",)),  # an id that was never given
+        ({"user": "{user.id}", "email": "{user.email}"}, ()),
+        ({"email": "{user.email}"}, ()),
+        ({"email": "{user.email}", "token": "{token}"}, ("check-out before sign-up",)),
+    ],
+)
+def test_what_somebody_new_cannot_do_is_skipped_by_name(check_out: dict[str, str], lack: tuple[str]) -> None:
+    gives = Request(method="POST", path="/", capture={"user.id": "$.id", "token": "$.token"})
+    operations = {
+        "sign-up": OperationSettings(name="sign-up", calls=(gives,)),
+        "check-out": OperationSettings(
+            name="check-out", calls=(Request(method="POST", path="/", json=check_out),)
+        ),
+    }
+    target = replace(Stage().settings.target, operations=operations)
+
+    @scenario(needs=("check-out",))
+    def new(world: World) -> Program:
+        ada, bob = world.user(), world.user()
+        return Program(before=[bob.do("sign-up")], race=[[ada.do("check-out")]])
+
+    @scenario(needs=("check-out",))
+    def known(world: World) -> Program:
+        ada = world.user()
+        return Program(race=[[ada.do("check-out")], [ada.do("sign-up")]])
+
+    assert lacking(new, target) == lack
+    assert lacking(known, target) == ()

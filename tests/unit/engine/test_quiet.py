@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -99,3 +100,13 @@ def test_work_that_is_seen_once_is_waited_for_ever_after(clock: Clock) -> None:
     clock.now_ms = 0
     asyncio.run(wait.reached())
     assert clock.now_ms >= QUIET_MS
+
+
+@pytest.mark.parametrize(("gets_it_at", "rests_at"), [(200, 200), (10_000, quiet.STARVED_MS_MAX)])
+def test_who_wants_the_processor_is_not_at_rest_but_not_for_ever(
+    clock: Clock, gets_it_at: int, rests_at: int
+) -> None:
+    wait, _, _ = a_quiet(Habits())
+    starved = replace(wait, wants_processor=lambda: clock.now_ms < gets_it_at)
+    asyncio.run(starved.reached())
+    assert rests_at <= clock.now_ms <= rests_at + 2 * quiet.POLL_MS

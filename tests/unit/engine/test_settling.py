@@ -142,3 +142,29 @@ def test_a_teams_own_queries_are_asked_once_everything_has_settled_and_before_it
     made = settled(asyncio.run(stage.play(Program(race=[[ada.do("sign-up")]]))))
     assert made.offenders == {"seen": ({"people": 1, "deliveries": 1},)}
     assert len(stage.received) == 2
+
+
+@dataclass
+class Owing(Inbox):
+    """A database in which the target is at work for some looks more, and has its rows only then."""
+
+    owes: int = 3
+
+    async def busy(self) -> int:
+        self.owes -= 1
+        return max(self.owes, 0)
+
+    async def read(self, user_ids: Sequence[str], source_ids: Sequence[str]) -> Tables:
+        self.asked.append((f"owes {max(self.owes, 0)}", ()))
+        return await super().read(user_ids, source_ids)
+
+
+@pytest.mark.parametrize("works_on", [True, False])
+def test_who_works_on_after_an_answer_is_waited_for_before_the_tables_are_read(works_on: bool) -> None:
+    stage = Stage(controlled=True)
+    stage.database = database = Owing(stage, deduplicates=True)
+    stage.sequels.works_on = works_on
+    ada = World("aa").user()
+    ran = asyncio.run(stage.play(Program(race=[[ada.do("sign-up")]]), "random-walk"))
+    assert ran.settled is not None, ran.reason
+    assert database.asked[0][0] == ("owes 0" if works_on else "owes 3")
