@@ -87,7 +87,7 @@ def early_event(
     if invariant not in ABOUT_EVENTS:
         return None
     for look in seen:
-        if not look.found_nothing or "/" not in look.strand or _phase(look) != "race":
+        if not look.found_nothing or not _event(look) or _phase(look) != "race":
             continue
         acted = any(a.wrote and a.strand == look.strand and a.sent > look.sent for a in seen)
         answer = _answer_of(history, look)
@@ -101,7 +101,7 @@ def early_event(
         )
         if acted or answer is None or write is None or _phase(write) == AGAIN:
             continue
-        event = look.strand.split("/")[1]
+        event = _event(look)
         status = answer.data.get("status")
         return Shape(
             name="event-before-its-row",
@@ -126,7 +126,7 @@ def older_over_newer(
     del named, history
     if invariant not in ABOUT_STATE:
         return None
-    events = [a for a in seen if not a.at_stripe and "/" in a.strand and _phase(a) != AGAIN]
+    events = [a for a in seen if not a.at_stripe and _event(a) and _phase(a) != AGAIN]
     writes = [access for access in events if access.wrote]
     for last in reversed(writes):
         before = [
@@ -168,7 +168,7 @@ def done_again(
         if not again.wrote or _phase(again) != AGAIN or again.at_stripe:
             continue
         event = _event(again)
-        first = next((a for a in seen if _phase(a) != AGAIN and "/" in a.strand and _event(a) == event), None)
+        first = next((a for a in seen if _phase(a) != AGAIN and _event(a) == event), None)
         had = f" It had been delivered before (step {first.sent})." if first is not None else ""
         return Shape(
             name="done-again",
@@ -276,7 +276,7 @@ def _names(history: History, one: Access, other: Access) -> tuple[str, str]:
 
 def _doing(history: History, access: Access) -> str:
     """Say what an actor was doing at that moment."""
-    if "/" in access.strand:
+    if _event(access):
         return f" (event {_event(access)})"
     requests = [s for s in history.of(Plane.HTTP, StepKind.REQUEST) if s.actor == access.actor]
     earlier = [step for step in requests if step.seq < access.sent]
@@ -301,11 +301,8 @@ def _phase(access: Access) -> str:
 
 
 def _event(access: Access) -> str:
-    """Give the type of the event that a strand delivers."""
-    parts = access.strand.split("/")
-    if len(parts) < 2:
-        return access.strand
-    return parts[2] if _phase(access) != "race" else parts[1]
+    """Give the type of the event that a strand delivers: the part with a dot in it; "" for what people do."""
+    return next((part for part in access.strand.split("/") if "." in part), "")
 
 
 def _row(look: Access, write: Access) -> str:

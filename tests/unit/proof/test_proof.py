@@ -118,6 +118,21 @@ def test_what_comes_once_more_after_all_has_settled_is_not_what_is_left() -> Non
     assert f"The event {CREATED} wrote it after that (step 3)" in proof.says[1]
 
 
+def test_what_people_did_before_is_no_event() -> None:
+    story = Story()
+    story.sql("before/1", "insert subscriptions", 1)
+    story.sql(f"C1/{CREATED}/1", "update subscriptions", 1)
+    assert prove(broken("subscription-matches-stripe"), story.history).shape == UNKNOWN
+
+
+def test_a_delivery_before_the_race_is_called_by_its_event() -> None:
+    story = Story()
+    story.sql(f"before/race/{DELETED}/1", "update subscriptions", 1)
+    story.sql(f"C1/{CREATED}/1", "update subscriptions", 1)
+    proof = prove(broken("subscription-matches-stripe"), story.history)
+    assert proof.says[0] == f"The event {DELETED} wrote a row of subscriptions (step 1)."
+
+
 def test_two_of_the_same_event_are_not_older_and_newer() -> None:
     story = Story()
     story.sql(f"C1/{CREATED}/1", "update subscriptions", 1)
