@@ -18,7 +18,7 @@ import shutil
 from collections import deque
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from deadheat.engine.docker import Wanted, open_container
@@ -37,6 +37,7 @@ START_SECONDS = 30.0
 IMAGE, IMAGE_VARIABLE = "stripe/stripe-mock:v0.197.0", "DEADHEAT_STRIPE_MOCK_IMAGE"
 KEY = "sk_test_deadheat"  # stripe-mock wants exactly three parts
 _LINES_KEPT = 20
+_DROP_SECONDS, _PIPE_HALF_FULL = 0.02, 1 << 15
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MODULE = re.compile(rb"mod\tgithub\.com/stripe/stripe-mock\t(v[0-9][^\t\n]*)\t")
 _SPECIFICATION = re.compile(rb'"title": "Stripe API",\s*"version": "([^"]{1,40})"')
@@ -220,20 +221,38 @@ async def _started(path: Path, notice: Callable[[str], None]) -> AsyncIterator[S
 
 
 class _Printed(asyncio.Protocol):
-    """What stripe-mock prints: the last lines, and a wake-up for each."""
+    """What stripe-mock prints: the last lines, and a wake-up for each, until it listens.
+
+    From then on it tells of each request, which nobody reads: that is looked at now and then, and dropped.
+    """
 
     def __init__(self, write_end: int) -> None:
         self.write_end = write_end
         self.lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.news = asyncio.Event()
+        self.listens = False
         self._rest = b""
+        self._transport: asyncio.ReadTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the transport."""
+        self._transport = cast("asyncio.ReadTransport", transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         """Keep whole lines; a line without end is cut."""
+        if self.listens:
+            if len(data) < _PIPE_HALF_FULL and self._transport is not None:
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_later(_DROP_SECONDS, self._read_on)
+            return
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-1000:]
         self.lines.extend(line.decode("utf-8", "replace") for line in lines)
         self.news.set()
+
+    def _read_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
 
 @asynccontextmanager
@@ -259,6 +278,7 @@ async def _port(printed: _Printed, ended: object) -> int:
             while True:
                 for line in printed.lines:
                     if found := _LISTENING.search(line):
+                        printed.listens = True
                         return int(found[2])
                 news = asyncio.ensure_future(printed.news.wait())
                 await asyncio.wait({news, exit_task}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,8 +3,9 @@
 One client for all: raw sockets that stay open, one request at a time on each, every answer read whole
 and its status looked at. Each server is a process of its own. What is compared takes turns, round after
 round, and what is printed are medians and the medians of the ratios of each round: two runs on a shared
-machine differ by more than what is measured. Behind each rate stands what the server's processes spent of
-the processor for a request, in microseconds, where /proc tells it: other load disturbs that less.
+machine differ by more than what is measured. Behind each rate, and each ratio of rates, stands the same by
+what the server's processes spent of the processor for a request, in microseconds, where /proc tells it:
+other load disturbs that less. What the client itself spends is told at the end: it shares the machine.
 
 stripe-mock is the one that the simulator would start (DEADHEAT_STRIPE_MOCK, .tools or the PATH), and
 localstripe a program of an environment of its own (``pip install localstripe`` in there): what is not
@@ -74,6 +75,8 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             compare_sizes(stack, seconds, rounds, options.customers)
         measure_memory(options.customers)
+        client_us = CLIENT.cpu_s / CLIENT.answered * 1e6
+        print(f"\nthe client spent {client_us:,.0f} µs of the processor on each request")
 
 
 # -- the comparisons ------------------------------------------------------------------------------------
@@ -155,9 +158,11 @@ def row(
         cpu_us = [each.cpu_us for each in found if each.cpu_us]
         cells.append(f"{rate} ({statistics.median(cpu_us):,.0f})" if cpu_us else rate)
     for mine, theirs in ratios:
-        both = zip(rates.get(mine, ()), rates.get(theirs, ()), strict=False)
-        pairs = [a.per_s / b.per_s for a, b in both]
-        cells.append(f"{statistics.median(pairs):.2f}" if pairs else "-")
+        pairs = list(zip(rates.get(mine, ()), rates.get(theirs, ()), strict=False))
+        by_rate = [a.per_s / b.per_s for a, b in pairs]
+        by_cpu = [b.cpu_us / a.cpu_us for a, b in pairs if a.cpu_us and b.cpu_us]
+        ratio = f"{statistics.median(by_rate):.2f}" if by_rate else "-"
+        cells.append(f"{ratio} ({statistics.median(by_cpu):.2f})" if by_cpu else ratio)
     return f"| {' | '.join((*first, *cells))} |"
 
 
@@ -183,18 +188,34 @@ def measured(server: Server, requests: list[bytes], connections: int, seconds: f
     return Measured(per_s=answered / took_s, cpu_us=(cpu_seconds(server.pid) - before_s) / answered * 1e6)
 
 
+@dataclass(slots=True)
+class Client:
+    """What the client has spent so far, and on how many answers."""
+
+    answered: int = 0
+    cpu_s: float = 0.0
+
+
+CLIENT = Client()
+
+
 def cpu_seconds(pid: int) -> float:
-    """Give what a process and those that it started have spent; 0 where there is no /proc."""
-    spent, parents = {}, {}
+    """Give what a process and those that it started have spent; 0 where there is no /proc.
+
+    By the scheduler's nanoseconds of each thread: the process's own ticks are of 10 ms.
+    """
+    parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended
-            fields = path.read_text().rpartition(")")[2].split()
-            spent[int(path.parent.name)] = int(fields[11]) + int(fields[12])
-            parents[int(path.parent.name)] = int(fields[1])
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
     family = {pid}
     while more := {child for child, parent in parents.items() if parent in family} - family:
         family |= more
-    return sum(spent.get(each, 0) for each in family) / os.sysconf("SC_CLK_TCK")
+    spent_ns = 0
+    for path in (path for each in family for path in Path(f"/proc/{each}/task").glob("*/schedstat")):
+        with contextlib.suppress(OSError):
+            spent_ns += int(path.read_text().split()[0])
+    return spent_ns / 1e9
 
 
 # -- the client -----------------------------------------------------------------------------------------
@@ -226,12 +247,14 @@ def load(port: int, requests: list[bytes], connections: int, seconds: float) -> 
             selector.register(peer, selectors.EVENT_READ, peer)
         for key in selector.get_map().values():
             key.data.sendall(next(asked))
-        began = time.perf_counter()
+        began, spent_s = time.perf_counter(), time.process_time()
         while (now := time.perf_counter()) < began + seconds or not answered:
             for key, _ in selector.select(1.0):
                 read_answer(key.data)
                 answered += 1
                 key.data.sendall(next(asked))
+    CLIENT.answered += answered
+    CLIENT.cpu_s += time.process_time() - spent_s
     return answered, now - began
 
 
