@@ -116,3 +116,16 @@ def test_ten_megabytes_are_refused_after_the_first(chunked: bool) -> None:
             peer.close()
 
     asyncio.run(story())
+
+
+def test_what_was_asked_before_nonsense_is_answered_before_it_is_refused() -> None:
+    async def story() -> None:
+        async with stage() as (_, server):
+            peer = await connected(int(server.url.rpartition(":")[2]))
+            peer.send(ASKED + b"NONSENSE\r\n\r\n")
+            said = await peer.rest()
+            assert said.startswith(b"HTTP/1.1 200 OK")
+            assert b"}HTTP/1.1 400 Bad Request" in said
+            peer.close()
+
+    asyncio.run(story())

@@ -340,6 +340,23 @@ class TestSettings:
         with pytest.raises(StripeMockUnavailable, match="could not be started"):
             self.opened(str(broken))
 
+    def test_one_that_prints_more_than_a_pipe_holds(self, tmp_path: Path) -> None:
+        """What it prints once it listens is read on and dropped, so that it never has to wait for us."""
+        done, talker = tmp_path / "done", tmp_path / "stripe-mock"
+        talker.write_text(
+            f"#!{sys.executable}\nimport sys, time\n"
+            "print('Listening for HTTP at address: 127.0.0.1:9', flush=True)\n"
+            "for _ in range(20): print('Request: ' + 'x' * 10_000, flush=True)\n"
+            f"open({str(done)!r}, 'w').close()\n"
+        )
+        talker.chmod(0o755)
+
+        async def story() -> None:
+            async with StripeMock.open(str(talker)):
+                await until(done.exists, "all of it is printed")
+
+        asyncio.run(story())
+
 
 def _is_ours(process: psutil.Process) -> bool:
     """Tell whether this is the stripe-mock that this test process started, through its watcher."""
