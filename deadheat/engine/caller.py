@@ -192,7 +192,7 @@ class Caller:
         )
         headers = dict(sent.with_cookies(part.cookies).headers)
         if conductor is not None and strand is not None:
-            headers["traceparent"] = conductor.traceparent(strand)
+            headers |= conductor.headers(strand)
             conductor.opened(strand, f"request {label}")
         body: dict[str, Any] = {}
         if sent.json is not None:

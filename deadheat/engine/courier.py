@@ -148,7 +148,7 @@ class Courier:
         )
         headers = dict(attempt.headers)
         if conductor is not None and strand is not None:
-            headers["traceparent"] = conductor.traceparent(strand)
+            headers |= conductor.headers(strand)
         call = asyncio.ensure_future(
             exchange(self.client, "POST", attempt.url, headers=headers, content=attempt.body)
         )

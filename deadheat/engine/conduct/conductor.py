@@ -155,9 +155,14 @@ class Conductor:
         tail_ms = self.sequels.tail_ms(strand.operation, strand.done)
         strand.tail_until = time.perf_counter() + tail_ms / 1000
 
-    def traceparent(self, strand: Strand) -> str:
-        """Give the W3C trace context of a strand's requests, for applications that hand it on."""
-        return f"00-{self.trace_id}-{span_of(strand)}-01"
+    def headers(self, strand: Strand) -> dict[str, str]:
+        """Give what a strand's requests carry: W3C's trace context, for applications that hand it on.
+
+        A target that works on after its answer may read no further on that connection until it is done
+        (uvicorn does so): whoever came next on it would wait for work that they can overtake.
+        """
+        headers = {"traceparent": f"00-{self.trace_id}-{span_of(strand)}-01"}
+        return {**headers, "connection": "close"} if self.sequels.works_on else headers
 
     # -- attribution --------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from conduct_stage import People, played
+
 from deadheat.engine.conduct.sequels import (
     ANSWER,
     QUIET_MS,
@@ -95,3 +97,13 @@ def test_where_such_a_set_was_never_seen_its_last_label_is_asked() -> None:
     sequels = Sequels()
     ended(sequels, SEEN_ENOUGH)
     assert sequels.tail_ms("sign-up", did("request POST /", "flight select users", ANSWER)) == 0.0
+
+
+@played
+async def test_who_works_on_gets_each_request_on_a_connection_of_its_own() -> None:
+    people = People()
+    strand = people.strand("A1", people.ada)
+    assert set(people.conductor.headers(strand)) == {"traceparent"}
+    people.conductor.answered(strand)
+    people.conductor.moved(strand, "flight insert")
+    assert people.conductor.headers(strand)["connection"] == "close"
