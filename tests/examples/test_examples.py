@@ -49,16 +49,18 @@ def test_dj_stripe_takes_one_event_once_and_makes_one_customer(tmp_path: Path) -
     assert clean.code == 0, clean.said
 
 
-def test_dj_stripe_deadlocks_on_the_events_of_a_new_invoice(tmp_path: Path) -> None:
+# Each was replayed 15 to 20 times of 20 when it was measured.
+@pytest.mark.parametrize("scenario", ["events-of-a-renewal", "an-invoice-without-an-intent"])
+def test_dj_stripe_deadlocks_on_the_events_of_a_new_invoice(scenario: str, tmp_path: Path) -> None:
     """Which webhook dies is chance, and so is what the retry meets; that one dies replays."""
     site = installed("dj_stripe")
     found = raced(
-        site, "dj-stripe.events-of-a-renewal", "--strategy", "random-walk", "--schedules", "8", *ONE_WORKER,
+        site, f"dj-stripe.{scenario}", "--strategy", "random-walk", "--schedules", "8", *ONE_WORKER,
         folder=tmp_path,
     )  # fmt: skip
     assert found.code == 1, found.said
-    finding = found.findings("dj-stripe.events-of-a-renewal")["no-deadlock"]
+    finding = found.findings(f"dj-stripe.{scenario}")["no-deadlock"]
     shown, of = map(int, finding["replays"].split("/"))
-    assert (of, shown > of // 2) == (20, True), finding  # 18 when it was measured
+    assert (of, shown > of // 2) == (20, True), finding
     assert "deadlock detected" in found.said
     assert deadheat("replay", finding["token"], "--target", str(site), folder=tmp_path)[0] == 1

@@ -31,6 +31,20 @@ def events_of_a_renewal(world: World) -> Program:
     )
 
 
+@scenario(needs=("sign-up", "check-out"), races=("deliveries", "deliveries"))
+def an_invoice_without_an_intent(world: World) -> Program:
+    """A charge and its new invoice, each of which names the other, and no payment intent before both.
+
+    Stripe finalized such invoices until 15 March 2019: its clock is set to the first of that month.
+    """
+    ada = world.user()
+    return Program(
+        before=[ada.do("sign-up"), ada.do("check-out"), ada.pay(), world.deliveries(), ada.renew()],
+        race=[[world.deliveries(order="any")]],
+        frozen_time=1_551_398_400,
+    )
+
+
 @scenario(needs=("sign-up",), races=("sign-up", "sign-up"))
 def two_sign_ups(world: World) -> Program:
     """One person signs up in two tabs: dj-stripe's Customer.get_or_create, twice."""
