@@ -224,13 +224,14 @@ class CheckoutService:
         )
 
     async def _refused(self, error: Refused, user: UUID, seen: Checkout, customer: str, price: str) -> None:
-        """Deal with a session that Stripe will not make: nothing was made, nothing is stored."""
+        """Deal with a session that Stripe will not make; its key keeps the refusal, so it is left."""
         if error.param == "customer" and error.missing:
             await self._customers.confirm(user, seen.customer)
             await self._sessions.leave(user, seen, customer, price)
         elif (seen.customer, seen.price) != (customer, price):
             await self._sessions.leave(user, seen, customer, price)
         elif error.status in (400, 404):
+            await self._sessions.leave(user, seen, customer, price)
             logs.warning(CHECKOUT, f"price not taken: {error}", user=user, price=price)
             raise Refusal(400, "invalid_price", "Stripe does not take this price", field="priceId") from error
         else:

@@ -350,6 +350,7 @@ class Account:
         """Run the route and give its answer; of refusals only a 402 has changed anything."""
         if call.borrowed is not None:
             call.response = answers.borrowed(call, call.borrowed)
+            call.begun = call.response.status < 300
             return
         assert call.matched is not None  # received has decided all others
         if self.ledger.has_due:
@@ -361,7 +362,9 @@ class Account:
         except ApiError as error:
             call.object_ids = self.ledger.touched()
             call.response = answers.refusal(call, error.problem)
+            call.begun = not error.problem.of_form
             return
+        call.begun = True
         call.object_ids = self.ledger.touched()
         call.response = answers.success(call, result)
 
@@ -391,7 +394,7 @@ class Account:
 
     def _release(self, call: Call, response: ApiResponse) -> None:
         assert call.key is not None
-        begun = response.status < 300 or response.status == 402 or response.status >= 500
+        begun = call.begun or response.status == 402 or response.status >= 500
         begun = begun and (call.fault is None or call.fault.when != "reset")
         kept = Stored(
             path=call.request.path,

@@ -46,9 +46,9 @@ class Problem:
         return json.dumps({"error": error}).encode()
 
     @property
-    def stored(self) -> bool:
-        """Say whether an idempotency key keeps it: 402 and 5xx do, as execution had begun."""
-        return self.status == 402 or self.status >= 500
+    def of_form(self) -> bool:
+        """Say whether it is about the form of the parameters, which is judged before anything executes."""
+        return self.code is not None and self.code.startswith("parameter_")
 
 
 class ApiError(Exception):

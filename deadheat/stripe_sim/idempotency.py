@@ -1,8 +1,10 @@
 """Idempotency keys of API v1: in use while a call executes, then the answer for 24 hours.
 
 A key is taken on receipt and let go at the effect. From then on it replays status and body if
-execution had begun (2xx, 402, 5xx), and is free again otherwise. Source: Stripe API reference,
-"Idempotent requests"; Stripe docs, "Low-level error handling".
+execution had begun, and is free again otherwise. So what is refused for what the account holds (no such
+customer, an invoice that is paid: 400, 404) is kept, and what is wrong with the form is not.
+
+Source: Stripe API reference, "Idempotent requests"; Stripe docs, "Advanced error handling" (content errors).
 """
 
 from __future__ import annotations

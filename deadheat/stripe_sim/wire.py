@@ -50,7 +50,8 @@ class Call:
     ``route`` is a template such as ``POST /v1/customers/:id``, None where we model none. ``params``
     are the parameters as sent, nested; ``object_ids`` what the effect made or touched, in order.
     ``decided`` says that the answer was known on receipt (an error or a replay): the effect does
-    nothing. ``fault`` is how it was made to fail. ``response`` is there from the effect on.
+    nothing. ``begun`` says that it was executed, whatever came of it, so that its key keeps the answer.
+    ``fault`` is how it was made to fail. ``response`` is there from the effect on.
     """
 
     request: ApiRequest
@@ -61,6 +62,7 @@ class Call:
     key: str | None = None
     object_ids: tuple[str, ...] = ()
     decided: bool = False
+    begun: bool = False
     response: ApiResponse | None = None
     stage: Stage = Stage.PARSED
     args: dict[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sim_client import START, Answer, begin, finish, new_account, request, send
 
-from deadheat.stripe_sim import Account, ApiRequest
+from deadheat.stripe_sim import MONTHLY, Account, ApiRequest
 
 ADA = {"email": "ada@example.test"}
 
@@ -83,14 +83,44 @@ class TestKeys:
         ("path", "params", "status"),
         [
             ("/v1/customers", {"nonsense": "1"}, 400),
-            ("/v1/refunds", {"charge": "ch_missing"}, 400),
-            ("/v1/customers/cus_missing", {"name": "A"}, 404),
+            ("/v1/refunds", {}, 400),
+            ("/v1/nothing", {}, 404),
         ],
     )
     def test_what_never_began_is_not_stored(self, path: str, params: dict[str, Any], status: int) -> None:
         account = new_account()
         assert send(account, "POST", path, params, key="k").status == status
         assert send(account, "POST", "/v1/customers", ADA, key="k").status == 200
+
+    @pytest.mark.fidelity("Idempotency: Once execution has begun a 400 or 404 is stored too")
+    @pytest.mark.parametrize(
+        ("path", "params", "status"),
+        [
+            ("/v1/refunds", {"charge": "ch_missing"}, 400),
+            ("/v1/customers/cus_missing", {"name": "A"}, 404),
+        ],
+    )
+    def test_what_began_is_stored_if_it_was_refused(
+        self, path: str, params: dict[str, Any], status: int
+    ) -> None:
+        account = new_account()
+        first, again = (send(account, "POST", path, params, key="k") for _ in range(2))
+        assert (first.status, again.status, again.raw) == (status, status, first.raw)
+        assert again.headers["idempotent-replayed"] == "true"
+        mended = send(account, "POST", "/v1/customers", ADA, key="k")
+        assert (mended.status, mended.error["type"]) == (400, "idempotency_error")
+
+    def test_a_refusal_stays_under_its_key_when_its_cause_is_gone(self) -> None:
+        account = new_account()
+        customer = send(account, "POST", "/v1/customers", ADA).json["id"]
+        asked = {"customer": customer, "items": [{"price": MONTHLY}]}
+        without_card = send(account, "POST", "/v1/subscriptions", asked, key="k")
+        assert without_card.error["code"] == "resource_missing"
+        card = send(account, "POST", "/v1/payment_methods/pm_card_visa/attach", {"customer": customer}).json
+        default = {"invoice_settings": {"default_payment_method": card["id"]}}
+        send(account, "POST", f"/v1/customers/{customer}", default)
+        assert send(account, "POST", "/v1/subscriptions", asked, key="k").raw == without_card.raw
+        assert send(account, "POST", "/v1/subscriptions", asked, key="l").json["status"] == "active"
 
     @pytest.mark.fidelity("A 401 is not stored")
     @pytest.mark.fidelity("A wrong API key, or none: 401")
