@@ -89,7 +89,7 @@ def serving(*arguments: str, folder: Path) -> Iterator[Serving]:
 
 
 class Receiver:
-    """A webhook endpoint: keeps what it gets; answers 500 once where a body holds a text of ``refuse``."""
+    """A webhook endpoint: keeps what it gets; each text of ``refuse`` has one body that holds it answered 500."""
 
     def __init__(self) -> None:
         self.got: queue.Queue[tuple[bytes, str]] = queue.Queue()
@@ -99,9 +99,9 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                refused = [text for text in receiver.refuse if text in body]
-                for text in refused:
-                    receiver.refuse.remove(text)
+                refused = next((text for text in receiver.refuse if text in body), None)
+                if refused is not None:
+                    receiver.refuse.remove(refused)
                 self.send_response(500 if refused else 200)
                 self.send_header("content-length", "0")
                 self.end_headers()
