@@ -89,7 +89,7 @@ def serving(*arguments: str, folder: Path) -> Iterator[Serving]:
 
 
 class Receiver:
-    """A webhook endpoint: keeps what it gets; each text of ``refuse`` has one body that holds it answered 500."""
+    """A webhook endpoint: keeps what it gets; one body is answered 500 for each text of ``refuse``."""
 
     def __init__(self) -> None:
         self.got: queue.Queue[tuple[bytes, str]] = queue.Queue()
