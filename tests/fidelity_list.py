@@ -189,7 +189,14 @@ NOT_THERE = (
     "3-D Secure and payment methods other than cards, SetupIntents, disputes, subscription schedules",
     "the hour that a renewal's invoice stays a draft, the schedule of retries (each is an act), and renewals "
     "by the clock: a period ends when a scenario says so",
-    "the events `invoice.updated` (but for credit notes), `invoice.upcoming` and `invoice_payment.paid`",
+    "the events `invoice.updated` (but for credit notes and `POST /v1/invoices/:id`), `invoice.upcoming` and "
+    "`invoice_payment.paid`; invoice payments by their own id",
+    "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
+    "`trial_from_plan`: a 400 that says so, in every API version",
+    "`discounts`, `invoice_creation` and `payment_method_collection` of a checkout session, and "
+    "`proration_behavior`: taken and passed over",
+    "a field that an API version no longer has can still be named in `expand`: nothing comes of it, where "
+    "Stripe answers 400",
     "webhook endpoints of an organization, which Checkout's redirect does not wait for",
     "API v2 (`/v2/…`), and with it thin events and meter event streams",
     "file uploads, and anything else that is not form-encoded",

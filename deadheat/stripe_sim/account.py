@@ -28,7 +28,7 @@ from deadheat.stripe_sim import (
     made,
     sessions,
 )
-from deadheat.stripe_sim.api_error import ApiError, Problem, unrecognized
+from deadheat.stripe_sim.api_error import ApiError, Problem, not_modelled
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.expand import expand
 from deadheat.stripe_sim.faults import FaultRule, Faults
@@ -75,7 +75,7 @@ class Account:
         _advance(call, Stage.RECEIVED)
         problem = call.objection
         if problem is None and call.matched is None and call.borrowed is None:
-            problem = unrecognized(call.request.method, call.request.path).problem
+            problem = not_modelled(call.request.method, call.request.path).problem
         if problem is not None:
             self._decide(call, problem)
         elif call.key is not None:

@@ -10,7 +10,7 @@ Source: Stripe API reference, "Errors" and "Error codes"; Stripe docs, "Idempote
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,6 +93,16 @@ def unrecognized(method: str, path: str) -> ApiError:
         "https://support.stripe.com/."
     )
     return ApiError(Problem(status=404, message=message))
+
+
+def not_modelled(method: str, path: str) -> ApiError:
+    """Say that there is no such route here: Deadheat models none, and no stripe-mock has answered."""
+    known = unrecognized(method, path).problem
+    why = (
+        " If Stripe has this route: Deadheat does not model it, and leaves it to stripe-mock, which is off "
+        "or did not answer."
+    )
+    return ApiError(replace(known, message=known.message + why))
 
 
 def unauthorized(message: str) -> ApiError:

@@ -84,7 +84,22 @@ UPDATE_PRODUCT = {
     **accepted("images", "marketing_features", "package_dimensions", "shippable", "statement_descriptor"),
     **accepted("tax_code", "unit_label"),
 }
-CREATE_PRODUCT = {**UPDATE_PRODUCT, "id": text(unset=False), **accepted("type")}
+_DEFAULT_PRICE = record(
+    {
+        "currency": text(unset=False),
+        "metadata": metadata,
+        "recurring": _recurring,
+        "unit_amount": integer(0),
+        **accepted("tax_behavior"),
+    },
+    required=("currency", "unit_amount"),
+)
+CREATE_PRODUCT = {
+    **UPDATE_PRODUCT,
+    "default_price_data": _DEFAULT_PRICE,
+    "id": text(unset=False),
+    **accepted("type"),
+}
 del CREATE_PRODUCT["default_price"]
 UPDATE_PRICE = {
     "active": boolean,
@@ -104,7 +119,7 @@ CREATE_PRICE = {
     "unit_amount": integer(0),
 }
 LIST_FEATURES = listing()
-LIST_PRODUCTS = listing(active=boolean, **accepted("ids", "shippable", "url"))
+LIST_PRODUCTS = listing(active=boolean, ids=listed(text(unset=False)), **accepted("shippable", "url"))
 LIST_PRICES = listing(
     active=boolean,
     currency=text(unset=False),
@@ -183,15 +198,33 @@ def plan_of(price: Json) -> Json:
 
 
 def create_product(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/products; emits product.created."""
+    """POST /v1/products; emits product.created, and price.created for its ``default_price_data``."""
     args = call.args
     if "id" in args and ledger.find("product", args["id"]) is not None:
         raise invalid("Product already exists.", param="id", code="resource_already_exists")
     made = _product(ledger, args["name"], object_id=args.get("id"))
     kept: Json = {name: args[name] for name in ("active", "description", "url") if name in args}
     made = ledger.put({**made, **kept, "metadata": merged({}, args.get("metadata", {}))})
+    price = None
+    if "default_price_data" in args:
+        data = args["default_price_data"]
+        price = _price(ledger, data, made["id"])
+        price = ledger.put({**price, "metadata": merged({}, data.get("metadata", {}))})
+        made = ledger.put({**made, "default_price": price["id"]})
     ledger.emit("product.created", made)
+    if price is not None:
+        ledger.emit("price.created", price)
     return made
+
+
+def delete_product(ledger: Ledger, call: Call) -> Json:
+    """DELETE /v1/products/:id, of one without prices; emits product.deleted."""
+    old = ledger.need("product", call.path_id)
+    if ledger.of("price", product=old["id"]):
+        raise invalid("This product cannot be deleted because it has one or more user-created prices.")
+    gone = ledger.put({"id": old["id"], "object": "product", "deleted": True})
+    ledger.emit("product.deleted", old)
+    return gone
 
 
 def update_product(ledger: Ledger, call: Call) -> Json:
@@ -267,8 +300,11 @@ def retrieve_price(ledger: Ledger, call: Call) -> Json:
 
 
 def list_products(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/products."""
-    return list_of(ledger, call, "product", ("active",))
+    """GET /v1/products, by activity or ids."""
+    ids = call.args.get("ids")
+    return list_of(
+        ledger, call, "product", ("active",), keep=lambda product: ids is None or product["id"] in ids
+    )
 
 
 def list_prices(ledger: Ledger, call: Call) -> Json:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from deadheat.stripe_sim import cards, invoices, payments
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.clock import DAY
-from deadheat.stripe_sim.params import accepted, boolean, integer, merged, metadata, text
+from deadheat.stripe_sim.params import accepted, boolean, integer, metadata, text
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.cards import Decline
@@ -36,6 +36,7 @@ PAY = {
 FINALIZE = {"auto_advance": boolean}
 CREATE_INTENT = {
     "amount": integer(1),
+    "capture_method": payments.CAPTURE,
     "confirm": boolean,
     "currency": text(unset=False),
     "customer": text(unset=False),
@@ -207,9 +208,8 @@ def create_intent(ledger: Ledger, call: Call) -> Json:
         amount=args["amount"],
         currency=args["currency"],
         customer=customer["id"] if customer else None,
+        said=args,
     )
-    said = {"description": args.get("description"), "metadata": merged({}, args.get("metadata", {}))}
-    intent = ledger.put({**intent, **said})
     if method is None:
         return intent
     if args.get("confirm"):

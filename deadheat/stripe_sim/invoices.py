@@ -12,8 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from deadheat.stripe_sim import credits, payments
-from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, listing, one_of, text
+from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.lists import list_of, part_of
+from deadheat.stripe_sim.params import accepted, integer, listing, one_of, record, text
+from deadheat.stripe_sim.present import listed as list_object
+from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -26,7 +29,44 @@ LIST = listing(
     subscription=text(unset=False),
     **accepted("collection_method", "due_date"),
 )
+_PAGE = {
+    "limit": integer(1, 100),
+    "starting_after": text(unset=False),
+    "ending_before": text(unset=False),
+}
+LINES = _PAGE
+LIST_PAYMENTS = {
+    **_PAGE,
+    "invoice": text(unset=False),
+    "payment": record(
+        {
+            "charge": text(unset=False),
+            "payment_intent": text(unset=False),
+            "type": one_of("charge", "payment_intent"),
+        },
+        required=("type",),
+    ),
+    "status": one_of("canceled", "open", "paid"),
+    **accepted("created"),
+}
 
+_NOTHING: Json = {
+    **dict.fromkeys(("account_tax_ids", "application", "automatically_finalizes_at", "custom_fields")),
+    **dict.fromkeys(("customer_shipping", "default_source", "effective_at", "footer", "from_invoice")),
+    **dict.fromkeys(("last_finalization_error", "latest_revision", "on_behalf_of", "receipt_number")),
+    **dict.fromkeys(("rendering", "shipping_cost", "shipping_details", "statement_descriptor", "test_clock")),
+    "amount_overpaid": 0,
+    "amount_shipping": 0,
+    "customer_tax_ids": [],
+    "default_tax_rates": [],
+    "issuer": {"type": "self"},
+    "payment_settings": dict.fromkeys(
+        ("default_mandate", "payment_method_options", "payment_method_types"),
+    ),
+    "total_discount_amounts": [],
+    "total_pretax_credit_amounts": [],
+}
+"""What every invoice shows of what is not modelled."""
 _TRANSITIONS = ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
 
 
@@ -42,6 +82,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
     due = credits.due(total, customer["balance"])
     made = ledger.new("invoice")
     made.update(
+        **_NOTHING,
         account_country="US",
         account_name="Deadheat",
         amount_due=due,
@@ -64,7 +105,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         invoice_pdf=None,
         lines={
             "object": "list",
-            "data": [_line(ledger, made["id"], subscription["id"], item, free) for item in items],
+            "data": [_line(ledger, made["id"], subscription, item, free) for item in items],
             "has_more": False,
             "total_count": len(items),
             "url": f"/v1/invoices/{made['id']}/lines",
@@ -87,13 +128,16 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         status="draft",
         status_transitions=dict.fromkeys(_TRANSITIONS),
         subtotal=total,
+        subtotal_excluding_tax=total,
         total=total,
+        total_excluding_tax=total,
         total_taxes=[],
         webhooks_delivered_at=None,
         _subscription=subscription["id"],
         _payment_intent=None,
         _charge=None,
         _payment=None,
+        _priced=[{"plan": item["plan"], "price": item["price"]} for item in items],
     )
     return made
 
@@ -123,6 +167,8 @@ def finalized(ledger: Ledger, invoice: Json) -> Json:
         **intended(ledger, {**invoice, "amount_due": amount}),
         "amount_remaining": amount,
         "auto_advance": True,
+        **_numbered(ledger, invoice, customer),
+        "effective_at": ledger.now,
         "ending_balance": customer["balance"],
         "starting_balance": balance,
         "status": "open",
@@ -275,6 +321,33 @@ def payments_of(invoice: Json) -> Json:
     }
 
 
+def lines(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/invoices/:id/lines, first to last."""
+    invoice = present(ledger.need("invoice", call.path_id), call.api_version)
+    found, has_more = part_of(invoice["lines"]["data"], call.args)
+    return list_object(found, call.request.path, has_more=has_more)
+
+
+def list_payments(ledger: Ledger, call: Call) -> Json:
+    """GET /v1/invoice_payments, of one invoice or of one payment intent or charge; each has at most one."""
+    args = call.args
+    payment = args.get("payment", {})
+    named = next((payment[kind] for kind in ("payment_intent", "charge") if kind in payment), None)
+    if named is not None:
+        kind = payment["type"]
+        owner = ledger.need(kind, named, param=f"payment[{kind}]")["_invoice"]
+        invoice = None if owner is None else ledger.need("invoice", owner)
+    elif "invoice" in args:
+        invoice = ledger.need("invoice", args["invoice"], param="invoice")
+    else:
+        raise invalid("Deadheat lists the payments of an `invoice` or of a `payment` only.", param="invoice")
+    data = [] if invoice is None else payments_of(invoice)["data"]
+    asked = {name: args[name] for name in ("invoice", "status") if name in args}
+    kept = [made for made in data if all(made[name] == value for name, value in asked.items())]
+    found, has_more = part_of(kept, args)
+    return list_object(found, call.request.path, has_more=has_more)
+
+
 def _paid_by(invoice: Json) -> Json:
     way = "charge" if invoice["_payment_intent"] is None else "payment_intent"
     return {way: invoice[f"_{way}"], "type": way}
@@ -312,11 +385,24 @@ def _billed_to(customer: Json) -> Json:
         "customer_name": customer["name"],
         "customer_phone": customer["phone"],
         "customer_tax_exempt": customer["tax_exempt"],
-        "number": f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}",
+        "number": None,
     }
 
 
-def _line(ledger: Ledger, invoice_id: str, subscription_id: str, item: Json, free: bool) -> Json:
+def _numbered(ledger: Ledger, invoice: Json, customer: Json) -> Json:
+    """Give what an invoice is known by once it is final: the customer's next number, and its pages."""
+    sequence = customer["next_invoice_sequence"]
+    ledger.put({**customer, "next_invoice_sequence": sequence + 1})
+    page = f"https://invoice.stripe.com/i/{invoice['id']}"
+    return {
+        "hosted_invoice_url": page,
+        "invoice_pdf": f"{page}/pdf",
+        "number": f"{customer['invoice_prefix']}-{sequence:04d}",
+    }
+
+
+def _line(ledger: Ledger, invoice_id: str, subscription: Json, item: Json, free: bool) -> Json:
+    """Give the line of an item; its metadata is the subscription's, as Stripe has it for such lines."""
     price = item["price"]
     amount = 0 if free else price["unit_amount"] * item["quantity"]
     return {
@@ -330,14 +416,14 @@ def _line(ledger: Ledger, invoice_id: str, subscription_id: str, item: Json, fre
         "discounts": [],
         "invoice": invoice_id,
         "livemode": False,
-        "metadata": {},
+        "metadata": subscription["metadata"],
         "parent": {
             "invoice_item_details": None,
             "subscription_item_details": {
                 "invoice_item": None,
                 "proration": False,
                 "proration_details": {"credited_items": None},
-                "subscription": subscription_id,
+                "subscription": subscription["id"],
                 "subscription_item": item["id"],
             },
             "type": "subscription_item_details",
@@ -350,5 +436,6 @@ def _line(ledger: Ledger, invoice_id: str, subscription_id: str, item: Json, fre
             "unit_amount_decimal": "0" if free else price["unit_amount_decimal"],
         },
         "quantity": item["quantity"],
+        "subscription": subscription["id"],
         "taxes": [],
     }

@@ -125,7 +125,17 @@ def changed(ledger: Ledger, old: Json, asked: list[Json], *, at: str = "items") 
         kept[item["id"]] = _changed(item, price, change)
     if not kept:
         raise invalid("A subscription must have at least one active item.", param=at or None)
+    check_once([item["price"]["id"] for item in kept.values()], at)
     return listing_around(old["id"], list(kept.values()))
+
+
+def check_once(prices: Sequence[str], at: str) -> None:
+    """Refuse a subscription with two items of one price: it is the quantity that says how many."""
+    for n, price in enumerate(prices):
+        if price in prices[:n]:
+            raise invalid(
+                f"Cannot add multiple subscription items with the same plan: {price}", param=at or "price"
+            )
 
 
 def _changed(item: Json, price: Json | None, change: Json) -> Json:

@@ -92,6 +92,17 @@ def one_of(*values: str) -> Check:
     return check
 
 
+def only(*values: str) -> Check:
+    """Accept these words, which leave all as it is modelled; refuse the others that Stripe has."""
+
+    def check(value: Any, name: str) -> str:
+        if value not in values:
+            raise invalid(f"Deadheat does not model `{name}={_brief(value)}`.", param=name)
+        return str(value)
+
+    return check
+
+
 def unsettable(inner: Check) -> Check:
     """Accept what ``inner`` does, or the empty string, which comes out as None."""
     return lambda value, name: None if value == "" else inner(value, name)
@@ -106,7 +117,7 @@ def metadata(value: Any, name: str) -> dict[str, str] | None:
     if not isinstance(value, dict):
         raise invalid(f"Invalid hash: {_brief(value)}", param=name)
     if len(value) > METADATA_KEYS_MAX:
-        raise invalid(f"You can specify at most {METADATA_KEYS_MAX} metadata keys.", param=name)
+        raise _too_many(name)
     for key, content in value.items():
         if len(key) > 40:
             raise invalid("Metadata keys can have up to 40 characters.", param=_at(name, key))
@@ -179,8 +190,10 @@ def merged(old: Mapping[str, str], change: Mapping[str, str] | None) -> dict[str
     """Merge metadata as Stripe does: keys set to the empty string go, None drops all."""
     if change is None:
         return {}
-    both = {**old, **change}
-    return {k: v for k, v in both.items() if v != ""}
+    both = {k: v for k, v in {**old, **change}.items() if v != ""}
+    if len(both) > METADATA_KEYS_MAX:
+        raise _too_many("metadata")
+    return both
 
 
 TIMES = either(integer(0), record(dict.fromkeys(("gt", "gte", "lt", "lte"), integer(0))))
@@ -195,6 +208,10 @@ def listing(**filters: Check) -> dict[str, Check]:
         "created": TIMES,
         **filters,
     }
+
+
+def _too_many(name: str) -> ApiError:
+    return invalid(f"You can specify at most {METADATA_KEYS_MAX} metadata keys.", param=name)
 
 
 def _at(name: str, field: str) -> str:

@@ -9,17 +9,19 @@ Source: Stripe API reference, "PaymentIntents", "Charges", "Refunds", "Invoice P
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import cards
 from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.cards import Decline
 from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, text
+from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, only, text
 from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from deadheat.stripe_sim.api_error import ApiError
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
@@ -33,6 +35,8 @@ REFUND = {
     "reason": one_of("duplicate", "fraudulent", "requested_by_customer"),
     **accepted("instructions_email", "refund_application_fee", "reverse_transfer"),
 }
+CAPTURE = only("automatic", "automatic_async")
+"""Which ``capture_method`` is modelled: the money is taken with the payment, not held."""
 LIST_REFUNDS = listing(charge=text(unset=False), payment_intent=text(unset=False))
 LIST_CHARGES = listing(customer=text(unset=False), payment_intent=text(unset=False))
 LIST_PAYMENT_INTENTS = listing(customer=text(unset=False))
@@ -40,12 +44,51 @@ INTENTS_SINCE = 1_552_608_000
 """From when on an invoice that is finalized has a payment intent: 15 March 2019, in seconds since 1970."""
 
 
+_NOTHING_OF_BOTH: Json = dict.fromkeys(
+    (
+        *("application", "application_fee_amount", "on_behalf_of", "review", "shipping"),
+        *("statement_descriptor", "statement_descriptor_suffix", "transfer_data", "transfer_group"),
+    )
+)
+_NOTHING_OF_INTENT: Json = {
+    **_NOTHING_OF_BOTH,
+    "amount_capturable": 0,
+    "amount_details": {"tip": {}},
+    "automatic_payment_methods": None,
+    "payment_method_configuration_details": None,
+    "payment_method_options": {},
+    "processing": None,
+    "source": None,
+}
+_NOTHING_OF_CHARGE: Json = {
+    **_NOTHING_OF_BOTH,
+    "application_fee": None,
+    "calculated_statement_descriptor": None,
+    "failure_balance_transaction": None,
+    "fraud_details": {},
+    "receipt_number": None,
+    "source_transfer": None,
+}
+"""What every payment intent and charge shows of what is not modelled."""
+
+
 def intend(
-    ledger: Ledger, *, amount: int, currency: str, customer: str | None, invoice: str | None = None
+    ledger: Ledger,
+    *,
+    amount: int,
+    currency: str,
+    customer: str | None,
+    invoice: str | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Json:
-    """Make a payment intent that waits for a payment method; emits payment_intent.created."""
+    """Make a payment intent that waits for a payment method; emits payment_intent.created.
+
+    ``said`` is its ``description`` and ``metadata``; each charge for it copies both as they are then.
+    """
     made = ledger.new("payment_intent")
+    said = said or {}
     made.update(
+        **_NOTHING_OF_INTENT,
         amount=amount,
         amount_received=0,
         canceled_at=None,
@@ -55,10 +98,10 @@ def intend(
         confirmation_method="automatic",
         currency=currency,
         customer=customer,
-        description=None,
+        description=said.get("description"),
         last_payment_error=None,
         latest_charge=None,
-        metadata={},
+        metadata=merged({}, said.get("metadata", {})),
         next_action=None,
         payment_method=None,
         payment_method_types=["card"],
@@ -114,6 +157,8 @@ def charge_invoice(ledger: Ledger, invoice: Json, method: Json, decline: Decline
         "amount": invoice["amount_due"],
         "currency": invoice["currency"],
         "customer": invoice["customer"],
+        "description": None,
+        "metadata": {},
         "_invoice": invoice["id"],
     }
     return _charged(ledger, owed, method, decline or cards.decline_of(method))
@@ -153,8 +198,9 @@ def _charged(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) 
 
 def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -> Json:
     paid = decline is None
-    return ledger.new(
-        "charge",
+    made = ledger.new("charge")
+    made.update(
+        **_NOTHING_OF_CHARGE,
         amount=owed["amount"],
         amount_captured=owed["amount"] if paid else 0,
         amount_refunded=0,
@@ -163,11 +209,11 @@ def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -
         captured=paid,
         currency=owed["currency"],
         customer=owed["customer"],
-        description=None,
+        description=owed["description"],
         disputed=False,
         failure_code=decline.code if decline else None,
         failure_message=decline.message if decline else None,
-        metadata={},
+        metadata=owed["metadata"],
         outcome={
             "network_status": "approved_by_network" if paid else "declined_by_network",
             "reason": decline.decline_code if decline else None,
@@ -177,11 +223,17 @@ def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -
         paid=paid,
         payment_intent=owed["id"],
         payment_method=method["id"],
+        payment_method_details={
+            "card": {**method["card"], "network": method["card"]["brand"]},
+            "type": "card",
+        },
         receipt_email=None,
+        receipt_url=f"https://pay.stripe.com/receipts/{made['id']}" if paid else None,
         refunded=False,
         status="succeeded" if paid else "failed",
         _invoice=owed["_invoice"],
     )
+    return made
 
 
 def refund(ledger: Ledger, charge: Json, args: Json) -> Json:

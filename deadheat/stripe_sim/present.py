@@ -106,13 +106,16 @@ def _invoice(kept: Json, shown: Json) -> None:
     shown["paid"] = kept["status"] == "paid"
     shown["paid_out_of_band"] = False
     shown["tax"] = None
-    shown["lines"] = {**kept["lines"], "data": [_line(line) for line in kept["lines"]["data"]]}
+    lines = [_line(*both) for both in zip(kept["lines"]["data"], kept["_priced"], strict=True)]
+    shown["lines"] = {**kept["lines"], "data": lines}
 
 
-def _line(line: Json) -> Json:
+def _line(line: Json, priced: Json) -> Json:
+    """Give a line as it was: with the price and its plan in it, and without what names them."""
     details = line["parent"]["subscription_item_details"]
     shown = {k: v for k, v in line.items() if k not in ("parent", "pricing", "taxes")}
     shown.update(
+        **priced,
         type="subscription",
         subscription=details["subscription"],
         subscription_item=details["subscription_item"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import (
+    amendments,
     billing_portal,
     cards,
     catalog,
@@ -112,11 +113,18 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/payment_methods", cards.listing_of, "list of payment_method", cards.LIST),
     _route("GET /v1/payment_methods/:id", cards.retrieve, "payment_method"),
     _route(
+        "POST /v1/payment_methods/:id",
+        amendments.payment_method,
+        "payment_method",
+        amendments.PAYMENT_METHOD,
+    ),
+    _route(
         "POST /v1/payment_methods/:id/attach", cards.attach, "payment_method", cards.ATTACH, ("customer",)
     ),
     _route("POST /v1/payment_methods/:id/detach", cards.detach, "payment_method"),
     _route("POST /v1/products", catalog.create_product, "product", catalog.CREATE_PRODUCT, ("name",)),
     _route("POST /v1/products/:id", catalog.update_product, "product", catalog.UPDATE_PRODUCT),
+    _route("DELETE /v1/products/:id", catalog.delete_product, "product"),
     _route("POST /v1/prices", catalog.create_price, "price", catalog.CREATE_PRICE, ("currency",)),
     _route("POST /v1/prices/:id", catalog.update_price, "price", catalog.UPDATE_PRICE),
     _route("GET /v1/products", catalog.list_products, "list of product", catalog.LIST_PRODUCTS),
@@ -171,6 +179,11 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE /v1/subscription_items/:id", items.delete, "subscription_item", items.DELETE),
     _route("GET /v1/invoices", invoices.listing_of, "list of invoice", invoices.LIST),
     _route("GET /v1/invoices/:id", invoices.retrieve, "invoice"),
+    _route("POST /v1/invoices/:id", amendments.invoice, "invoice", amendments.INVOICE),
+    _route("GET /v1/invoices/:id/lines", invoices.lines, "list of line_item", invoices.LINES),
+    _route(
+        "GET /v1/invoice_payments", invoices.list_payments, "list of invoice_payment", invoices.LIST_PAYMENTS
+    ),
     _route("POST /v1/invoices/:id/pay", collection.pay, "invoice", collection.PAY),
     _route("POST /v1/invoices/:id/finalize", collection.finalize, "invoice", collection.FINALIZE),
     _route("POST /v1/invoices/:id/void", collection.void, "invoice"),
@@ -190,12 +203,15 @@ ROUTES: tuple[Route, ...] = (
         "list of payment_intent",
         payments.LIST_PAYMENT_INTENTS,
     ),
+    _route("POST /v1/payment_intents/:id", amendments.intent, "payment_intent", amendments.INTENT),
     _route("GET /v1/payment_intents/:id", payments.retrieve_payment_intent, "payment_intent"),
     _route("GET /v1/charges", payments.list_charges, "list of charge", payments.LIST_CHARGES),
     _route("GET /v1/charges/:id", payments.retrieve_charge, "charge"),
+    _route("POST /v1/charges/:id", amendments.charge, "charge", amendments.CHARGE),
     _route("POST /v1/refunds", payments.create_refund, "refund", payments.REFUND),
     _route("GET /v1/refunds", payments.list_refunds, "list of refund", payments.LIST_REFUNDS),
     _route("GET /v1/refunds/:id", payments.retrieve_refund, "refund"),
+    _route("POST /v1/refunds/:id", amendments.refund, "refund", amendments.REFUND),
     _route("POST /v1/credit_notes", credit_notes.create, "credit_note", credit_notes.CREATE, ("invoice",)),
     _route("GET /v1/credit_notes", credit_notes.listing_of, "list of credit_note", credit_notes.LIST),
     _route("GET /v1/credit_notes/:id", credit_notes.retrieve, "credit_note"),
@@ -266,6 +282,7 @@ def _table() -> dict[tuple[str, int, str], list[tuple[tuple[str, ...], Route]]]:
 
 
 _TABLE = _table()
+_NO_IDS = frozenset({"create_preview", "search", "upcoming"})
 _WITHOUT_IDS = {route.template: route for route in ROUTES if ":id" not in route.template}
 
 
@@ -288,6 +305,6 @@ def match(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
             elif want != got:
                 break
         else:
-            if "search" not in ids and "upcoming" not in ids and all(ids):
+            if not _NO_IDS.intersection(ids) and all(ids):
                 return route, tuple(ids)
     return None

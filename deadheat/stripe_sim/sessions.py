@@ -58,6 +58,17 @@ _SUBSCRIPTION_DATA = record(
         **accepted("invoice_settings", "on_behalf_of", "proration_behavior", "transfer_data"),
     }
 )
+_PAYMENT_INTENT_DATA = record(
+    {
+        "capture_method": payments.CAPTURE,
+        "description": text(longest=1000),
+        "metadata": metadata,
+        **accepted(
+            "application_fee_amount", "on_behalf_of", "receipt_email", "setup_future_usage", "shipping"
+        ),
+        **accepted("statement_descriptor", "statement_descriptor_suffix", "transfer_data", "transfer_group"),
+    }
+)
 CREATE = {
     "cancel_url": text(),
     "client_reference_id": text(longest=200),
@@ -68,6 +79,7 @@ CREATE = {
     "line_items": listed(_ITEM),
     "metadata": metadata,
     "mode": one_of("payment", "setup", "subscription"),
+    "payment_intent_data": _PAYMENT_INTENT_DATA,
     "return_url": text(),
     "subscription_data": _SUBSCRIPTION_DATA,
     "success_url": text(),
@@ -78,7 +90,7 @@ CREATE = {
         "custom_fields", "custom_text", "customer_update", "discounts", "excluded_payment_method_types"
     ),
     **accepted("invoice_creation", "locale", "name_collection", "optional_items", "origin_context"),
-    **accepted("payment_intent_data", "payment_method_collection", "payment_method_configuration"),
+    **accepted("payment_method_collection", "payment_method_configuration"),
     **accepted("payment_method_data", "payment_method_options", "payment_method_types", "permissions"),
     **accepted("phone_number_collection", "redirect_on_completion", "saved_payment_method_options"),
     **accepted("setup_intent_data", "shipping_address_collection", "shipping_options", "submit_type"),
@@ -156,6 +168,7 @@ def create(ledger: Ledger, call: Call) -> Json:
         url=f"https://checkout.stripe.com/c/pay/{made['id']}" if hosted else None,
         wallet_options=None,
         _lines=lines,
+        _payment_intent_data=args.get("payment_intent_data", {}),
         _subscription_data=args.get("subscription_data", {}),
         _api_version=call.api_version,
     )
@@ -191,6 +204,7 @@ def complete(
             amount=old["amount_total"],
             currency=old["currency"],
             customer=customer["id"] if customer else None,
+            said=old["_payment_intent_data"],
         )
         changes["payment_intent"] = payments.attempt(ledger, intent, method)["id"]
     if old["payment_status"] == "unpaid":
@@ -306,6 +320,8 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
         raise invalid("You may only specify one of these parameters: customer, customer_email.")
     if "subscription_data" in args and args["mode"] != "subscription":
         raise invalid(f"You can not pass `subscription_data` in `{args['mode']}` mode.")
+    if "payment_intent_data" in args and args["mode"] != "payment":
+        raise invalid(f"You can not pass `payment_intent_data` in `{args['mode']}` mode.")
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(

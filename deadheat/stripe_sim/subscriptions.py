@@ -22,6 +22,7 @@ from deadheat.stripe_sim.params import (
     merged,
     metadata,
     one_of,
+    only,
     record,
     text,
     timestamp,
@@ -100,15 +101,14 @@ _BOTH = {
         (
             "add_invoice_items",
             "application_fee_percent",
-            "billing_cycle_anchor",
             "billing_thresholds",
             "default_source",
             "pending_invoice_item_interval",
             "transfer_data",
-            "trial_from_plan",
         ),
         _unmodelled,
     ),
+    "trial_from_plan": only("false"),
 }
 CREATE = {
     **_BOTH,
@@ -117,11 +117,13 @@ CREATE = {
     "payment_behavior": one_of("allow_incomplete", "default_incomplete", "error_if_incomplete"),
     "trial_period_days": integer(1, 730),
     "backdate_start_date": _unmodelled,
+    "billing_cycle_anchor": _unmodelled,
     "billing_cycle_anchor_config": _unmodelled,
     **accepted("billing_mode"),
 }
 UPDATE = {
     **_BOTH,
+    "billing_cycle_anchor": only("unchanged"),
     "cancellation_details": _DETAILS,
     "pause_collection": unsettable(_PAUSE),
     **accepted("payment_behavior", "proration_date"),
@@ -160,6 +162,7 @@ def create(ledger: Ledger, call: Call) -> Json:
         if lines and price["currency"] != lines[0]["price"]["currency"]:
             raise invalid("All prices of a subscription have one currency.", param=f"items[{n}][price]")
         lines.append({**asked, "price": price})
+    items.check_once([line["price"]["id"] for line in lines], "items")
     first: dict[str, billing.First] = {
         "allow_incomplete": "before",
         "default_incomplete": "later",

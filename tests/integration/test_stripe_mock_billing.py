@@ -85,7 +85,7 @@ async def _subscriptions(v1: stripe._v1_services.V1Services, account: Account, c
             "metadata": {"user_id": "u"},
         }
     )
-    added = await v1.subscription_items.create_async({"subscription": made.id, "price": MONTHLY})
+    added = await v1.subscription_items.create_async({"subscription": made.id, "price_data": _monthly()})
     await v1.subscription_items.update_async(added.id, {"quantity": 3, "proration_behavior": "none"})
     await v1.subscription_items.delete_async(added.id)
     await v1.subscriptions.update_async(made.id, {"pause_collection": {"behavior": "void"}})
