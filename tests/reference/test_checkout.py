@@ -179,6 +179,20 @@ def test_a_price_that_stripe_refuses_blocks_nobody(dsn: str) -> None:
     run(play())
 
 
+def test_a_price_that_was_refused_sells_again_once_it_is_back(dsn: str) -> None:
+    """Stripe keeps the refusal under the key of that checkout: another try needs another key."""
+
+    async def play() -> None:
+        async with stage(dsn) as on:
+            ada = Person()
+            on.stripe.create(f"/v1/prices/{PRICE}", active="false")
+            assert (await on.check_out(ada, price=PRICE)).status_code == 400
+            on.stripe.create(f"/v1/prices/{PRICE}", active="true")
+            assert (await on.check_out(ada, price=PRICE)).status_code == 200
+
+    run(play())
+
+
 def test_a_customer_deleted_between_two_checkouts_is_replaced(dsn: str) -> None:
     async def play() -> None:
         async with stage(dsn) as on:
