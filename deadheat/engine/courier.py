@@ -84,6 +84,7 @@ class Courier:
         for event_id in reversed(pending) if deliveries.order == "reversed" else pending:
             for _ in range(1 + deliveries.duplicates):
                 await self._send(event_id, deliveries, actor)
+                await self._rest()
 
     async def settle(self, quiet: Callable[[], Awaitable[None]]) -> tuple[str, ...]:
         """Bring what is still refused, in up to five rounds; returns the events refused to the end."""
@@ -92,10 +93,11 @@ class Courier:
             pending = self.outbox.pending()
             if not pending:
                 return ()
-            round_answers = {
-                event_id: (await self.deliver(self.next_attempt(event_id), "stripe", "settling")).status
-                for event_id in pending
-            }
+            round_answers = {}
+            for event_id in pending:
+                delivered = await self.deliver(self.next_attempt(event_id), "stripe", "settling")
+                round_answers[event_id] = delivered.status
+                await self._rest()
             await quiet()
             if round_answers == answers:
                 break
@@ -106,6 +108,12 @@ class Courier:
         """Bring every event once more, in order of emission."""
         for event_id in self.outbox.emitted():
             await self.deliver(self.outbox.duplicate(event_id, now=_now()), "stripe", "again")
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Let the target do what it does after its answer, before the next delivery runs beside it."""
+        if self.conductor is not None:
+            await self.conductor.rest()
 
     async def forge(
         self,

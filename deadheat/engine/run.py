@@ -244,7 +244,7 @@ class Run:
         await self.rest()
         if not timed:
             await self._calm()
-        self.conductor.learns = timed
+        self.conductor.learns = True  # from now on it is one at a time
         await self._try_again()
         return await self._settle()
 

@@ -3,8 +3,9 @@
 Rungs, strongest first: the open transaction of the connection; a ``traceparent`` comment of ours in
 the statement; a value that only one live strand carries (a user's id or address, an event's id);
 cause: the one strand that could have sent it, or, where several could, the one that alone was told a
-value in it (by a row or by Stripe), or for which such a step was ever seen to come next. What no rung
-decides is unattributed: scheduled all the same.
+value in it (by a row or by Stripe), or for which such a step was ever seen to come next. A connection
+that was just given back, with no other free, is taken by who waited for it. What no rung decides is
+unattributed: scheduled all the same.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ class Attribution:
         text: str = "",
         bound: Strand | None = None,
         firm: bool = True,
+        awaited: bool = False,
     ) -> Attributed:
         """Say whose a step is, among the strands that are live.
 
         ``bound`` is whose transaction is open on the connection; not ``firm``, it was only by cause
         that it was taken for theirs, and a value that one strand alone carries says more.
+        ``awaited``: it comes over a connection that somebody may have waited for.
         """
         values = list(values)
         if bound is not None and not firm:
@@ -75,12 +78,18 @@ class Attribution:
             if len(named) == 1:
                 self.disagreed += named[0] is not bound
                 bound = None
-        found = self._of(label, live, values, text, bound)
+        found = self._of(label, live, values, text, bound, awaited)
         self.rungs[found.rung] += 1
         return found
 
     def _of(
-        self, label: str, live: Sequence[Strand], values: Sequence[str], text: str, bound: Strand | None
+        self,
+        label: str,
+        live: Sequence[Strand],
+        values: Sequence[str],
+        text: str,
+        bound: Strand | None,
+        awaited: bool,
     ) -> Attributed:
         if bound is not None:
             return Attributed(bound, TRANSACTION, certain=True)
@@ -97,7 +106,7 @@ class Attribution:
         among = [strand for strand in able if not named or strand in named]
         if named and able and not among:
             self.disagreed += 1
-        return self._by_cause(label, among or named or able or list(live), values)
+        return self._by_cause(label, among or named or able or list(live), values, awaited)
 
     def _named(self, live: Sequence[Strand], values: Sequence[str]) -> list[Strand]:
         """Give the live strands that the values speak of: by a value of their own, else by their user."""
@@ -107,7 +116,7 @@ class Attribution:
         part = self.cast.whose(values)
         return [] if part is None else [strand for strand in live if strand.part is part]
 
-    def _by_cause(self, label: str, among: list[Strand], values: Sequence[str]) -> Attributed:
+    def _by_cause(self, label: str, among: list[Strand], values: Sequence[str], awaited: bool) -> Attributed:
         if not among:
             return Attributed(None, NONE)
         if len(among) == 1:
@@ -115,14 +124,22 @@ class Attribution:
         told = [strand for strand in among if not strand.told.isdisjoint(values)]
         if len(told) == 1:
             return Attributed(told[0], CAUSE)
-        known = [s for s in among if self.sequels.knows(s.operation, s.done.last, label)]
-        if not known:  # nobody was ever seen to do that: whoever moved last
-            return Attributed(max(among, key=lambda strand: strand.moved_at), CAUSE)
-        moving = [strand for strand in known if not strand.silent]
+        among = told or among
+        known = [s for s in among if self._is_next(s, label)]
+        if not known:  # nobody was ever seen to do that: whoever waited for it, or moved last
+            known = [strand for strand in among if awaited and strand.shows_nothing]
+            if not known:
+                return Attributed(max(among, key=lambda strand: strand.moved_at), CAUSE)
+        moving = [strand for strand in known if not strand.shows_nothing]
         if len(moving) == 1:
             return Attributed(moving[0], CAUSE)
         # Whoever has waited longest goes first: pools are queues.
         return Attributed(min(known, key=lambda strand: strand.moved_at), CAUSE)
+
+    def _is_next(self, strand: Strand, label: str) -> bool:
+        """Say whether a strand was ever seen to go on with this; an answer may come before it or after."""
+        befores = (strand.done.last, strand.done.own)
+        return any(self.sequels.knows(strand.operation, before, label) for before in befores)
 
 
 def span_of(strand: Strand) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine.conduct.attribution import EARLIER, NONE, Attributed, Attribution, span_of
 from deadheat.engine.conduct.pace import STUCK_SECONDS_MAX, Pace
-from deadheat.engine.conduct.sequels import ANSWER, HUNG_UP, QUIET_MS
+from deadheat.engine.conduct.sequels import ANSWER, HUNG_UP, QUIET_MS, UNKNOWN_MS
 from deadheat.engine.conduct.strands import UNATTRIBUTED, Hold, Strand
 from deadheat.errors import Trouble
 from deadheat.schedule import Exhaustive, Released, Replay, Serial
@@ -115,7 +115,8 @@ class Conductor:
         now = time.perf_counter()
         if label:
             if learn and self.learns:
-                self.sequels.learn(strand.operation, strand.done.last, label)
+                for before in {strand.done.last, strand.done.own}:
+                    self.sequels.learn(strand.operation, before, label)
                 if label != ANSWER and not strand.is_open:
                     self.sequels.went_on(strand.operation, strand.done)
             strand.done.add(label)
@@ -125,8 +126,8 @@ class Conductor:
 
     def _shows_itself(self, strand: Strand) -> None:
         """Count what comes of a strand that was silent while another was in the air: it is late."""
-        self.late += strand.silent and self.controls and self.pace.in_air not in (None, strand)
-        strand.silent = False
+        self.late += strand.shows_nothing and self.controls and self.pace.in_air not in (None, strand)
+        strand.silent = strand.owing = False
 
     def rested(self, strand: Strand) -> None:
         """Note that a piece of work is over; more may follow even where the answer is out already."""
@@ -153,6 +154,8 @@ class Conductor:
 
     def _await_tail(self, strand: Strand) -> None:
         tail_ms = self.sequels.tail_ms(strand.operation, strand.done)
+        if self.pace.is_full():  # it may have to wait for a connection: then it is owed
+            tail_ms = min(tail_ms, UNKNOWN_MS)
         strand.tail_until = time.perf_counter() + tail_ms / 1000
 
     def headers(self, strand: Strand) -> dict[str, str]:
@@ -176,8 +179,11 @@ class Conductor:
         firm: bool = True,
     ) -> Attributed:
         """Say whose a step is; what is nobody's belongs to the strand ``?``."""
-        live = [strand for strand in self.live() if strand.name != EARLIER]
-        found = self.attribution.of(label, live, values=values, text=text, bound=bound, firm=firm)
+        live = [s for s in (*self.live(), *self._owing()) if s.name != EARLIER]
+        awaited = self.pace.room_at > 0
+        found = self.attribution.of(
+            label, live, values=values, text=text, bound=bound, firm=firm, awaited=awaited
+        )
         if found.strand is None:
             name = UNATTRIBUTED if found.rung == NONE else EARLIER
             nobody = self.strand(name, actor=name, operation="", order=(1 << 30,))
@@ -256,7 +262,8 @@ class Conductor:
                 if held:
                     await self._choose(strategy, held)
                 elif is_over() and not self.live():
-                    return
+                    if not self._await_what_is_owed():
+                        return
                 else:
                     await self._stuck()
         finally:
@@ -265,9 +272,21 @@ class Conductor:
             self.pace.patient = False
             self.between.clear()
             for strand in list(self.strands.values()):
+                strand.owing = False
                 for hold in strand.held[:]:
                     strand.held.remove(hold)
                     hold.release()
+
+    def _owing(self) -> list[Strand]:
+        return [strand for strand in self.strands.values() if strand.owing]
+
+    def _await_what_is_owed(self) -> bool:
+        """Wait once more for work that was owed while somebody was held; says whether there was any."""
+        owing = self._owing()
+        for strand in owing:
+            strand.owing = False
+            strand.tail_until = time.perf_counter() + QUIET_MS / 1000
+        return bool(owing)
 
     async def rest(self) -> None:
         """Wait until nothing moves, outside a race."""
@@ -289,7 +308,7 @@ class Conductor:
     def _eligible(self) -> list[Hold]:
         held = [hold for strand in self.strands.values() for hold in strand.held]
         held.sort(key=lambda hold: (hold.strand.order, hold.arrived))
-        if sum(strand.is_open for strand in self.strands.values()) >= IN_AIR_MAX:
+        if sum(s.is_open for s in self.strands.values()) >= IN_AIR_MAX or self.pace.is_crowded():
             held = [hold for hold in held if not hold.begins] or held
         fair = [hold for hold in held if not self._repeats_itself(hold)]
         return fair or held

@@ -19,7 +19,7 @@ from deadheat.program import DELIVERIES
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from deadheat.engine.cast import Part
     from deadheat.engine.conduct.conductor import Conductor
@@ -83,7 +83,7 @@ class Offers:
     def _strand(self, name: str, event_id: str, copy: int = 0) -> Strand:
         """Give the strand of a delivery; by default a copy goes right behind its original."""
         event_type = self.courier.outbox.type_of(event_id)
-        return self.conductor.strand(
+        strand = self.conductor.strand(
             name,
             actor=self.actor,
             operation=f"{DELIVERIES} {event_type}",
@@ -91,9 +91,18 @@ class Offers:
             part=self._whose(event_id),
             values=(event_of(event_id),),
         )
+        strand.told |= {value for value in self._object(event_id).values() if isinstance(value, str)}
+        return strand
+
+    def _object(self, event_id: str) -> Mapping[str, Any]:
+        """Give what an event tells of."""
+        thing: Mapping[str, Any] = self.courier.outbox.account.event_json(event_of(event_id))["data"][
+            "object"
+        ]
+        return thing
 
     def _whose(self, event_id: str) -> Part | None:
-        thing = self.courier.outbox.account.event_json(event_of(event_id))["data"]["object"]
+        thing = self._object(event_id)
         metadata = thing.get("metadata") or {}
         values = (thing.get("id"), thing.get("customer"), metadata.get("user_id"))
         return self.conductor.attribution.cast.whose(str(value) for value in values if value)

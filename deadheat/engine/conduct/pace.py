@@ -65,6 +65,7 @@ class Pace:
     silence: Silence = field(default_factory=Silence)
     worked_at: float = 0.0  # when something was last known to be at work
     wants_processor: Callable[[], bool] = lambda: False  # the target's processes
+    room_at: float = 0.0  # when the only connection that is free was given back; 0 once it is taken
     looked_at: dict[str, float] = field(default_factory=dict)  # by strand: when it had moved last
 
     async def quiet(self, *, to_rest: bool = False) -> None:
@@ -122,6 +123,8 @@ class Pace:
         """Give how long to wait until the next look, in seconds; None when nothing moves."""
         between = self.conductor.between and self.conductor.controls
         wait: float | None = 1.0 if between or self.conductor.meanwhile else None
+        if self._room_is_awaited(now):
+            wait = AGAIN_MS / 1000
         for strand in self.conductor.strands.values():
             due = self._due(strand, now, to_rest)
             if due is not None and (wait is None or due - now < wait):
@@ -151,9 +154,43 @@ class Pace:
             if now - strand.tail_until < QUIET_MS / 1000 and self.wants_processor():
                 return now + AGAIN_MS / 1000
             strand.tail_until = 0.0
-            if not strand.is_open and self.conductor.learns:
-                self.conductor.sequels.ended(strand.operation, strand.done)
+            if not strand.is_open:
+                self._ended(strand)
         return None
+
+    def _ended(self, strand: Strand) -> None:
+        """Note that nothing came after an answer; while others are held it may only be kept back."""
+        sequels = self.conductor.sequels
+        others = self.conductor.controls and any(s.is_live for s in self.conductor.strands.values())
+        more, over = (said(strand.operation, strand.done) for said in (sequels.goes_on, sequels.is_over))
+        if others and (more or (not over and self.is_full())):
+            strand.owing = True
+        elif self.conductor.learns:
+            sequels.ended(strand.operation, strand.done)
+
+    def is_full(self) -> bool:
+        """Whether every connection of the target is in use: who needs one waits for somebody else."""
+        return self.conductor.controls and self.sql is not None and self.sql.all_in_use()
+
+    def is_crowded(self) -> bool:
+        """Whether somebody may be waiting for a connection: who begins now would only wait with them."""
+        return self._somebody_waits() and self.is_full()
+
+    def _somebody_waits(self) -> bool:
+        goes_on = self.conductor.sequels.goes_on
+        return any(
+            (s.silent and s.is_open) or (s.owing and goes_on(s.operation, s.done))
+            for s in self.conductor.strands.values()
+        )
+
+    def _room_is_awaited(self, now: float) -> bool:
+        """Whether somebody who waits may be about to take the connection that was given back last."""
+        if not self.room_at or not self.conductor.controls:
+            return False
+        for_ms = SLOW_MS if self.wants_processor() else QUIET_MS
+        if now - self.room_at > for_ms / 1000 or not self._somebody_waits():
+            self.room_at = 0.0
+        return self.room_at > 0
 
     def _may_come(self, strand: Strand, now: float) -> bool:
         """Say whether what a strand shows may only be slow to come: the target was kept from it, or we."""

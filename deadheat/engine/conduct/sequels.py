@@ -25,14 +25,19 @@ RARELY = 20  # one miss in so many costs no more than the quiet period each time
 
 @dataclass(slots=True)
 class Done:
-    """What a strand has done so far: each label and how often. ``last`` is the latest of them."""
+    """What a strand has done so far: each label and how often. ``last`` is the latest of them.
+
+    ``own`` is the latest that is not the answer: work in the background begins before that or after it.
+    """
 
     last: str = ""
+    own: str = ""
     labels: Counter[str] = field(default_factory=Counter)
 
     def add(self, label: str) -> None:
         """Note one more."""
         self.last = label
+        self.own = self.own if label == ANSWER else label
         self.labels[label] += 1
 
 
@@ -88,14 +93,25 @@ class Sequels:
         for seen in self._of(operation, done):
             seen.ends += 1
 
+    def goes_on(self, operation: str, done: Done) -> bool:
+        """Say whether more was ever seen to come after this."""
+        return self._says(operation, done).more > 0
+
+    def is_over(self, operation: str, done: Done) -> bool:
+        """Say whether it is known that nothing ever came after this."""
+        return not self.tail_ms(operation, done)
+
     def tail_ms(self, operation: str, done: Done) -> float:
         """Give how long to wait for more after an answer, or after a later step.
 
         Nothing where nothing ever came; the quiet period where something did now and then, long where
         it nearly always did, which is over as soon as it comes; longer as long as little is known.
         """
+        return self._says(operation, done).tail_ms()
+
+    def _says(self, operation: str, done: Done) -> _Seen:
         by_all, by_last = self._of(operation, done)
-        return (by_all if by_all.says_enough else by_last).tail_ms()
+        return by_all if by_all.says_enough else by_last
 
     def _of(self, operation: str, done: Done) -> tuple[_Seen, _Seen]:
         by_all = self._by_all[operation, frozenset(done.labels.items())]

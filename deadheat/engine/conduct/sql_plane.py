@@ -77,6 +77,11 @@ class _Line:
         """The flight that the server is at."""
         return next(iter(self.sent.values()), None)
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a strand has it: nobody else can send anything on it."""
+        return bool(self.bound or self.sent or self.hold)
+
     def due(self) -> float:
         """Say when to ask about it next: at growing distances, then at the last one over and over."""
         beyond = max(0, self.polls + 1 - len(POLLS_MS))
@@ -167,6 +172,7 @@ class SqlPlane:
             self.conductor.rested(strand)
             if line.cuts:
                 self._cut(line, strand)
+            self._tell_of_room(line)
             return
 
         def release() -> None:
@@ -174,6 +180,7 @@ class SqlPlane:
             note()
             connection.release_result()
             self.conductor.rested(strand)
+            self._tell_of_room(line)
 
         self._hold(line, strand, "result", sent.label, release)
 
@@ -204,6 +211,12 @@ class SqlPlane:
         """Give the target's backends that block and have sent nothing in this run."""
         mine = {line.connection.pid for line in self.lines.values()}
         return self.stuck - mine
+
+    def all_in_use(self, *, but: _Line | None = None) -> bool:
+        """Whether the target has connections, and a strand has each of them, this one aside."""
+        pids = self.proxy.pids().keys()
+        used = {line.connection.pid for line in self.lines.values() if line.in_use or line is but}
+        return bool(pids) and pids <= used
 
     def next_poll(self) -> float:
         """Say when to ask about flights under way, on the clock of `time.perf_counter`."""
@@ -259,10 +272,18 @@ class SqlPlane:
             firm=line.firm,
         )
         assert found.strand is not None
+        if self.conductor.pace.room_at:
+            self.conductor.pace.room_at = 0.0
+            found.strand.silent = found.strand.owing = False  # for this connection it waited: it is not late
         if line.bound is not None and not line.firm and found.rung != TRANSACTION:
             line.bound, line.firm = found.strand, True  # a value said more than cause
         self.conductor.moved(found.strand, label, learn=found.certain)
         return found.strand, found.rung
+
+    def _tell_of_room(self, line: _Line) -> None:
+        """Tell that a connection was given back, where no other is free: somebody may wait for it."""
+        if not line.in_use and self.all_in_use(but=line):
+            self.conductor.pace.room_at = time.perf_counter()
 
     def _send(self, line: _Line, flight: Flight, strand: Strand, rung: str, *, noted: bool = True) -> None:
         if not line.sent:

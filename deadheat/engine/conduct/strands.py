@@ -83,7 +83,9 @@ class Strand:
     ``is_open``: its request went and the answer has not come. ``executing`` and ``blocked`` count its
     flights at Postgres, ``calls`` its Stripe calls between two crossings. ``done`` is what it did.
     ``tail_until``: when to stop waiting for work after the answer. ``silent``: nothing came of it for
-    the quiet period. ``told``: values in rows and objects that it was given, ids that it may send next.
+    the quiet period. ``owing``: work after its answer was waited for in vain, and may yet come: it may wait
+    for somebody who is held. ``told``: values in rows and objects that it was given, ids that it may
+    send next.
     ``call``: its request, which waits for an answer; cancelled, whoever made it has hung up.
     """
 
@@ -100,6 +102,7 @@ class Strand:
     done: Done = field(default_factory=Done)
     tail_until: float = 0.0
     silent: bool = False
+    owing: bool = False
     told: set[str] = field(default_factory=set)
     call: asyncio.Future[Any] | None = None
     moved_at: float = 0.0
@@ -116,6 +119,11 @@ class Strand:
     def is_live(self) -> bool:
         """Whether anything of it may still come."""
         return bool(self.is_open or self.held or self.executing or self.blocked or self.calls)
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether what is to come of it was waited for in vain."""
+        return self.silent or self.owing
 
     @property
     def is_waiting(self) -> bool:

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 from deadheat import World
+from deadheat.engine.cast import Cast
+from deadheat.engine.conduct import Conductor, Sequels
 from deadheat.engine.courier import Courier
 from deadheat.engine.postbag import Postbag
 from deadheat.history import Plane, Recorder, StepKind
-from deadheat.stripe_sim import Account, Endpoint
+from deadheat.stripe_sim import MONTHLY, Account, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,3 +149,27 @@ async def _until(holds: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0)
     raise AssertionError("it never came to hold")
+
+
+def test_each_delivery_but_those_of_a_race_has_the_target_to_itself() -> None:
+    """Work after one answer that ran beside the next delivery would go by that one's name."""
+    post = Post()
+    one, two = post.emit(2)
+
+    async def rest() -> None:
+        post.came.append("rest")
+
+    conductor = Conductor(Cast([], MONTHLY), Sequels())
+    conductor.rest = rest  # type: ignore[method-assign]
+    post.courier.conductor = conductor
+    asyncio.run(post.courier.settle(rest))
+    assert post.came == [one, "rest", two, "rest", "rest"]
+    post.came.clear()
+    asyncio.run(post.courier.again())
+    assert post.came == [one, "rest", two, "rest"]
+    post.came.clear()
+    asyncio.run(post.courier.one_by_one(World("aa").deliveries(), "before"))
+    assert post.came == []
+    (three,) = set(post.emit(1)) - {one, two}
+    asyncio.run(post.courier.one_by_one(World("aa").deliveries(), "before"))
+    assert post.came == [three, "rest"]
