@@ -170,7 +170,8 @@ def test_of_those_that_were_told_a_value_it_is_the_one_that_goes_on_so() -> None
     people.sequels.learn("sign-up", "request POST /sign-up", "flight x")
     a.told, b.told = {"in_1"}, {"in_1"}
     b.done.add("flight y")
-    c.silent = True
+    a.silent = True
+    assert c.moved_at >= a.moved_at, "C could go on so as well, and does not even wait"
     assert people.conductor.attribute("flight x", values=["in_1"]).strand is a
     a.told = set()
     a.moved_at = 0.0
