@@ -131,15 +131,21 @@ async def test_a_target_that_shows_something_in_time_is_not_silent() -> None:
     assert people.conductor.pace.silence == Silence()
 
 
-@played
-async def test_who_shows_nothing_is_waited_for_while_the_target_wants_the_processor() -> None:
-    people = People()
-    strand = people.strand("A1", people.ada)
-    people.conductor.controls = True
+def test_who_shows_nothing_is_waited_for_while_the_target_wants_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "SLOW_MS", 10_000.0)
     asked = iter([True] * 5)
-    people.conductor.pace.wants_processor = lambda: next(asked, False)
-    await people.conductor.pace.quiet()
-    assert strand.silent
+
+    async def story() -> None:
+        people = People()
+        strand = people.strand("A1", people.ada)
+        people.conductor.controls = True
+        people.conductor.pace.wants_processor = lambda: next(asked, False)
+        await people.conductor.pace.quiet()
+        assert strand.silent
+
+    played(story)()
     assert next(asked, None) is None, "it was found silent while its target worked"
 
 
@@ -155,13 +161,19 @@ async def test_a_target_that_never_rests_is_not_waited_for_without_end() -> None
     assert time.perf_counter() - began >= 0.02, "it was given up as if its target slept"
 
 
-@played
-async def test_work_after_an_answer_is_waited_for_while_the_target_wants_the_processor() -> None:
-    people = People()
-    strand = people.strand("A1", people.ada)
-    people.conductor.controls = True
-    asked = iter([True])
-    people.conductor.pace.wants_processor = lambda: next(asked, False)
-    people.conductor.answered(strand, to_be_continued=False)
-    await people.conductor.pace.quiet()
+def test_work_after_an_answer_is_waited_for_while_the_target_wants_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "QUIET_MS", 10_000.0)
+    asked = iter([True] * 5)
+
+    async def story() -> None:
+        people = People()
+        strand = people.strand("A1", people.ada)
+        people.conductor.controls = True
+        people.conductor.pace.wants_processor = lambda: next(asked, False)
+        people.conductor.answered(strand, to_be_continued=False)
+        await people.conductor.pace.quiet()
+
+    played(story)()
     assert next(asked, None) is None, "its work was given up while its target worked"
