@@ -434,6 +434,7 @@ class Explorer:
 
         minimal = await minimize(found, tries)
         if minimal is None:
+            seen.unshown.add(invariant)
             return
         shown = {violation.invariant for violation in minimal.violations}
         for other in seen.unproven():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deadheat.engine.events import Coverage, Exhausted, Exploration, Finding, RunFinished, Verdict
+from deadheat.engine.minimize import REPLAYS
 from deadheat.history import Plane
 from deadheat.invariants import Tally
 from deadheat.schedule import Faultable, conflicts_of, pairs_in_both_orders
@@ -61,6 +62,7 @@ class Seen:
     best: dict[str, Found] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)  # minimal ones, by invariant
+    unshown: set[str] = field(default_factory=set)  # invariants that no replay violated
     schedules: set[str] = field(default_factory=set)  # fingerprints
     choices: int = 0
     attributed: int = 0
@@ -156,6 +158,7 @@ class Seen:
             runs_until_found=self.first[invariant],
             shown_in=self.shown[found.strategy, invariant],
             runs=self.runs[found.strategy],
+            replays=(0, REPLAYS) if invariant in self.unshown else None,
             choices_before=len(found.ran.trace) or None,
             original=found.schedule,
         )

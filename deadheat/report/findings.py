@@ -210,7 +210,10 @@ def _how_often(group: Group) -> str:
 def _never_replayed(finding: Finding) -> str:
     if finding.choices_before is None:
         return f"found by {plain(finding.strategy)}: cannot be replayed"
-    return f"found by {plain(finding.strategy)}, and no replay showed it again: cannot be replayed"
+    found = f"found by {plain(finding.strategy)}"
+    if finding.replays is None:
+        return f"{found}, and not replayed: the search was ended before"
+    return f"{found}, and no replay showed it again: cannot be replayed"
 
 
 def _many(count: int, noun: str) -> str:

@@ -145,6 +145,15 @@ def test_a_finding_is_made_minimal_and_replayed(exploring: Exploring) -> None:
     assert (explored.coverage.diverged, explored.coverage.unattributed, explored.coverage.late) == (0, 0, 0)
 
 
+def test_what_no_replay_shows_says_so(exploring: Exploring, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(found: Found, tries: Tries) -> None:
+        """Show it in no replay."""
+
+    monkeypatch.setattr("deadheat.engine.explore.minimize", never)
+    found = {finding.invariant: finding for finding in exploring.explore(Shop()).findings}[AGREE]
+    assert (found.token, found.replays) == (None, (0, 20))
+
+
 def test_its_token_replays_it_in_another_invocation(exploring: Exploring) -> None:
     found = {finding.invariant: finding for finding in exploring.explore(Shop()).findings}[AGREE]
     assert found.token is not None

@@ -87,8 +87,12 @@ def test_how_sure_it_is(changes: dict[str, Any], says: str) -> None:
     [
         ({}, "found by barrage: cannot be replayed"),
         (
-            {"strategy": "pct", "choices_before": 30},
+            {"strategy": "pct", "choices_before": 30, "replays": (0, 20)},
             "found by pct, and no replay showed it again: cannot be replayed",
+        ),
+        (
+            {"strategy": "pct", "choices_before": 30},
+            "found by pct, and not replayed: the search was ended before",
         ),
     ],
 )
