@@ -83,9 +83,9 @@ def test_scenarios_that_lack_an_operation_are_named_and_none_at_all_is_a_failure
     (tmp_path / "test_mine.py").write_text(
         "from deadheat import Program, World, scenario\n"
         "@scenario(needs=('fly',))\n"
-        "def wings(world: World) -> Program: ...\n"
+        "def wings(world: World) -> Program: return Program(race=[[world.user().do('fly')]])\n"
         "@scenario(needs=('walk',))\n"
-        "def feet(world: World) -> Program: ...\n"
+        "def feet(world: World) -> Program: return Program(race=[[world.user().do('walk')]])\n"
     )
 
     def told(*operations: OperationSettings) -> dict[str, Check]:

@@ -96,7 +96,7 @@ class Ours(Server):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.stopped: list[str] = []
-        self.target = SimpleNamespace(is_ours=True, paused=self._paused)
+        self.target = SimpleNamespace(is_ours=True, paused=self._paused, wants_processor=lambda: False)
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
