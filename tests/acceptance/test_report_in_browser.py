@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser import CHROMIUM, Tab, browsing
+from conftest import Ended, deadheat
 
 from deadheat.engine.events import Coverage, Exploration, Finding, SuiteFinished, SuiteStarted, Verdict
 from deadheat.history import History, Plane, Step, StepKind
@@ -25,8 +26,6 @@ from deadheat.schedule import Schedule, Switch
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from conftest import Ended
 
 pytestmark = [
     pytest.mark.slow,
@@ -152,6 +151,15 @@ def many(folder: Path) -> str:
             )
             for n in range(10)
         )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def on_before(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """Two scenarios of the table: enough to look at."""
+    return deadheat(
+        "run", "signup.two-at-once", "webhook.before-profile", "--target", "before", "--schedules", "6",
+        "--seed", "1", folder=tmp_path_factory.mktemp("two"),
     )  # fmt: skip
 
 
