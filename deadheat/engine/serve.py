@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.engine import stripe_desk
 from deadheat.engine.checkout_page import CheckoutPages
+from deadheat.engine.courier import COMPLETED
 from deadheat.engine.events import Notice
 from deadheat.engine.forward import Answered, Forwarder, Sent
 from deadheat.engine.postgres import Dsn, open_postgres
@@ -170,7 +171,7 @@ class ServedStripe(StripeServer):
     def _completed_since(self, mark: int) -> list[str]:
         """Give the events by which sessions have become complete since a mark."""
         events = [self.account.event_json(e) for kind, e in self.account.ids_since(mark) if kind == "event"]
-        return [event["id"] for event in events if event["type"] == "checkout.session.completed"]
+        return [event["id"] for event in events if event["type"] == COMPLETED]
 
 
 class Bell(OpenGate):

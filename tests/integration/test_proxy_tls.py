@@ -23,7 +23,7 @@ from deadheat.engine.postgres import proxy as proxy_module
 from deadheat.engine.postgres.tls import ALPN, own_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from deadheat.engine.postgres.server import PostgresServer
 
@@ -40,6 +40,16 @@ def server() -> Iterator[PostgresServer]:
         yield server
 
 
+def run_to_its_end(play: Callable[[], Coroutine[Any, Any, None]], loop: str) -> None:
+    """Run it; a client's thread that waits for ever ends the session, which would wait with it."""
+    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
+    try:
+        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+            runner.run(play())
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def on_tls(
     server: Any,
     story: Callable[[Stage], Awaitable[None]],
@@ -52,13 +62,7 @@ def on_tls(
         async with asyncio.timeout(60), stage(server, mode, gate, tls=own_context()) as at:
             await story(at)
 
-    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
-    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
-    try:
-        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-            runner.run(play())
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    run_to_its_end(play, loop)
 
 
 def over_tls(connection: psycopg.Connection[Any]) -> bool:
@@ -309,13 +313,7 @@ def test_what_is_no_beginning_never_reaches_the_server(data: bytes, begins: byte
         async with asyncio.timeout(20), fake_server() as fake, stage(fake, tls=own_context()) as at:
             await story(at)
 
-    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
-    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
-    try:
-        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-            runner.run(play())
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    run_to_its_end(play, loop)
 
 
 def test_plain_bytes_after_the_answer_are_no_start_up() -> None:
@@ -376,13 +374,7 @@ def test_either_end_takes_the_other_with_it(loop: str) -> None:
                     assert await client.rest() == last, "and no reset, but the end that TLS has"
                     client.close()
 
-    # A client's thread that waits for ever would keep the whole session waiting: better it ends there.
-    faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
-    try:
-        with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-            runner.run(play())
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+    run_to_its_end(play, loop)
 
 
 def test_what_the_client_does_wrong_it_is_told_within(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,14 @@ def test_masking_never_breaks_a_line_and_never_lets_a_key_through(data: dict[str
     assert not [secret for secret in SECRETS if secret in line]
 
 
+@UNTIMED
+@given(st.dictionaries(tricky, json_data | tricky | st.sets(tricky, max_size=2), max_size=4))
+def test_what_is_recorded_is_masked_text_by_text(data: dict[str, object]) -> None:
+    recorder = Recorder(1)
+    kept = recorder.record(actor="A", plane=Plane.SQL, kind=StepKind.FLIGHT, label="select 1", data=data).data
+    assert kept == redacted(data)
+
+
 def test_the_line_has_the_keys_of_the_format_in_their_order() -> None:
     record = json.loads(step(conn=3, attribution="value", data={"id": "cus_1"}).line())
     assert list(record) == [

@@ -131,10 +131,12 @@ async def test_a_target_that_shows_something_in_time_is_not_silent() -> None:
     assert people.conductor.pace.silence == Silence()
 
 
+@pytest.mark.parametrize(("answered", "patience"), [(False, "SLOW_MS"), (True, "QUIET_MS")])
 def test_who_shows_nothing_is_waited_for_while_the_target_wants_the_processor(
-    monkeypatch: pytest.MonkeyPatch,
+    answered: bool, patience: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "SLOW_MS", 10_000.0)
+    """Whether the answer is still to come, or only work after it."""
+    monkeypatch.setattr(pace, patience, 10_000.0)
     asked = iter([True] * 5)
 
     async def story() -> None:
@@ -142,11 +144,13 @@ def test_who_shows_nothing_is_waited_for_while_the_target_wants_the_processor(
         strand = people.strand("A1", people.ada)
         people.conductor.controls = True
         people.conductor.pace.wants_processor = lambda: next(asked, False)
+        if answered:
+            people.conductor.answered(strand, to_be_continued=False)
         await people.conductor.pace.quiet()
-        assert strand.silent
+        assert strand.silent is not answered
 
     played(story)()
-    assert next(asked, None) is None, "it was found silent while its target worked"
+    assert next(asked, None) is None, "it was given up while its target worked"
 
 
 @played
@@ -159,21 +163,3 @@ async def test_a_target_that_never_rests_is_not_waited_for_without_end() -> None
     await people.conductor.pace.quiet()
     assert strand.silent
     assert time.perf_counter() - began >= 0.02, "it was given up as if its target slept"
-
-
-def test_work_after_an_answer_is_waited_for_while_the_target_wants_the_processor(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pace, "QUIET_MS", 10_000.0)
-    asked = iter([True] * 5)
-
-    async def story() -> None:
-        people = People()
-        strand = people.strand("A1", people.ada)
-        people.conductor.controls = True
-        people.conductor.pace.wants_processor = lambda: next(asked, False)
-        people.conductor.answered(strand, to_be_continued=False)
-        await people.conductor.pace.quiet()
-
-    played(story)()
-    assert next(asked, None) is None, "its work was given up while its target worked"
