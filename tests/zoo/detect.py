@@ -27,7 +27,7 @@ from deadheat.schedule import Barrage, Replay, Schedule, make_strategy, shares, 
 from deadheat.schedule.portfolio import STRATEGIES
 from deadheat.settings import load_settings
 
-from .zoo import FRAIL, HERE, ZOO, Mutant, settings_file
+from .zoo import FRAIL, HERE, TYPES, ZOO, Mutant, settings_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,8 +102,11 @@ class Lab:
         return sum([(await self.violated(Replay(schedule), schedule))[0] for _ in range(times)])
 
 
-async def with_lab(mutant: Mutant, folder: Path, *, mended: bool, work: Any) -> Any:
-    file = settings_file(mutant, folder, mended=mended)
+async def with_lab(
+    mutant: Mutant, folder: Path, *, mended: bool, work: Any, types: Sequence[str] = TYPES
+) -> Any:
+    """Have ``work`` done with a lab of the mutant, or of its twin, which is sent events of these types."""
+    file = settings_file(mutant, folder, mended=mended, types=types)
     settings = load_settings(options={"target": str(file), "workers": 1}, environ=os.environ, cwd=folder)
     scenario = discover(settings.scenarios)[mutant.scenario]
     settings = replace(settings, state_folder=folder / ".deadheat")

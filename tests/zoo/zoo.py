@@ -8,10 +8,15 @@ in at most 5% of runs: its windows are within a statement, or far apart. What wa
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
@@ -141,20 +146,22 @@ HASTY = _mutant(
     faults=1,
 )
 
-_TYPES = """types = [
+TYPES = (
     "checkout.session.completed",
     "customer.subscription.created",
     "customer.subscription.updated",
     "customer.subscription.deleted",
-]"""
+)
 _EFFECTS = "effects = \"select source_id, 'credits' as kind from credits\"\n"
 
 
-def settings_file(mutant: Mutant, folder: Path, *, mended: bool = False) -> Path:
+def settings_file(
+    mutant: Mutant, folder: Path, *, mended: bool = False, types: Sequence[str] = TYPES
+) -> Path:
     """Write the deadheat.toml of a mutant, or of its twin, into a folder of its own below ``folder``.
 
     It is the reference's, but for what it starts and which events it asks for: those that heal what
-    others broke (``customer.created`` removes a second customer) are left out.
+    others broke (``customer.created`` adopts a customer that nobody recorded) are left out.
     """
     module = mutant.twin if mended else mutant.module
     python_path = os.pathsep.join((str(HERE.parent), str(TOP)))
@@ -163,7 +170,7 @@ def settings_file(mutant: Mutant, folder: Path, *, mended: bool = False) -> Path
         (r"reference_impl\.app:app --app-dir \.\.", f"zoo.apps.{module}:app"),
         (r"\{python\} migrate\.py", f"{{python}} -m zoo.migrate {module}"),
         (r"\[target\.env\]", f'[target.env]\nPYTHONPATH = "{python_path}"'),
-        (r"types = \[[^]]*\]", _TYPES),
+        (r"types = \[[^]]*\]", f"types = {json.dumps(types)}"),
     ):
         before, after = re.split(pattern, text)  # there is one
         text = f"{before}{new}{after}"

@@ -1,6 +1,7 @@
 """Bug: customers are listed at Stripe, then one is created, without an idempotency key.
 
-The reference deletes a customer that lost the race, which would hide it: here nobody does.
+The reference deletes a customer that lost the race, which would hide it: here nobody does, neither who
+made it nor the webhook of ``customer.created``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_impl.app import app
 from reference_impl.customer_service import CustomerService
+from reference_impl.losers import Losers
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -27,9 +29,9 @@ async def create(self: CustomerService, profile: Profile) -> str | None:
     return str(reply.data["id"])
 
 
-async def remove_loser(self: CustomerService, user: UUID, customer: str) -> None:
+async def remove(self: Losers, user: UUID, customer: str) -> None:
     """Leave it where it is."""
 
 
 CustomerService._create = create  # type: ignore[method-assign]
-CustomerService._remove_loser = remove_loser  # type: ignore[method-assign]
+Losers.remove = remove  # type: ignore[method-assign]
