@@ -1,8 +1,9 @@
 """stripe-mock behind the simulator: it validates what we model and answers what we do not.
 
-It is stateless, so it is never the state. `StripeMock.open` starts the binary, on loopback ports
-that the system chooses, or a container, or connects to one that runs; what it starts dies with us in
-every way (`watch.spawn`). What it prints is swallowed but for the last lines, which error messages show.
+It is stateless, so it is never the state, and is asked about each form of a request once
+(`stripe_mock_forms`). `StripeMock.open` starts the binary, on loopback ports that the system chooses, or
+a container, or connects to one that runs; what it starts dies with us in every way (`watch.spawn`). What
+it prints is swallowed but for the last lines, which error messages show.
 
 An outage is told once, by ``notice``, and changes no result: without an objection a call goes on.
 """
@@ -17,12 +18,15 @@ import re
 import shutil
 from collections import deque
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from deadheat.engine.docker import Wanted, open_container
 from deadheat.engine.stripe_mock_client import MockClient
+from deadheat.engine.stripe_mock_forms import PassedForms
 from deadheat.engine.watch import spawn
 from deadheat.errors import Refused, StripeMockUnavailable
 from deadheat.stripe_sim.api_error import Problem
@@ -64,6 +68,7 @@ class StripeMock:
         self.spec_version = spec_version
         self._client = client
         self._notice = notice
+        self._passed = PassedForms()
         self.outage: str | None = None
 
     @classmethod
@@ -99,12 +104,17 @@ class StripeMock:
             async with _started(Path(where), notice) as mock:
                 yield mock
 
+    def passes(self, call: Call) -> bool:
+        """Say whether it need not be asked about a call, as it only validates POSTs and knows this form."""
+        return call.matched is not None and (call.request.method != "POST" or self._passed.has(call))
+
     async def objection(self, call: Call) -> Objection | None:
         """Say what is wrong with the parameters of a POST of a modelled route; None for nothing."""
-        if call.matched is None or call.request.method != "POST":
-            return None
         answer = await self._ask(call.request)
-        if answer is None or answer.status < 400:
+        if answer is None:
+            return None
+        if answer.status < 400:
+            await self._passed.learn(call, partial(self._admits, call.request))
             return None
         if answer.status != 400:
             self._tell_outage(f"it answered {answer.status} to {call.route}")
@@ -120,6 +130,11 @@ class StripeMock:
         if answer.status == 400:
             problem = objection(problem.message, {}).problem
         return ApiResponse(status=answer.status, headers=answer.headers, body=problem.body())
+
+    async def _admits(self, request: ApiRequest, body: bytes) -> bool:
+        """Say whether a request passes with another body."""
+        answer = await self._ask(replace(request, body=body))
+        return answer is not None and answer.status < 400
 
     async def _ask(self, request: ApiRequest) -> ApiResponse | None:
         try:

@@ -4,11 +4,11 @@ The account decides everything (`deadheat.stripe_sim`); this shell reads request
 where there is one, and awaits the gate before each crossing. Between a crossing and the gate's
 `crossed` nothing else runs, so a history has the effects in the order in which they happened.
 
-stripe-mock is asked before `received`, as its objections are about the parameters only. They count
-("enforce") when the request speaks the API version of stripe-mock's own specification or names none;
-in any other version a parameter, or a word of an enumeration, that stripe-mock does not know is a
-warning, and so is everything under mode "warn". A route that is not modelled is stripe-mock's to answer;
-that a write there changed nothing is told once.
+stripe-mock is asked before `received`, as its objections are about the parameters only, and once about
+each form of a request. They count ("enforce") when the request speaks the API version of stripe-mock's
+own specification or names none; in any other version a parameter, or a word of an enumeration, that
+stripe-mock does not know is a warning, and so is everything under mode "warn". A route that is not
+modelled is stripe-mock's to answer; that a write there changed nothing is told once.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class StripeServer:
         try:
             if held := gate.hold(StepKind.RECEIVED, call):
                 yield held
-            if self._mock is not None and call.objection is None:
+            if self._mock is not None and call.objection is None and not self._mock.passes(call):
                 yield self._ask_mock(self._mock, call)
             self.account.received(call)
             gate.crossed(StepKind.RECEIVED, call)
