@@ -48,7 +48,7 @@ class Mishaps:
         """Give what may go wrong at a held step."""
         if hold.kind in OURS:
             return
-        if _waits(hold.strand) and not hold.strand.is_delivery:
+        if _waits(hold.strand):
             yield Variant("caller gone", lambda: self._hang_up(hold.strand), stays=True)
         if self.deployment.target.is_ours and any(map(_waits, self.conductor.strands.values())):
             yield Variant("pause", self._pause, stays=True)

@@ -123,15 +123,18 @@ class Stage:
         return httpx.Response(200, json={"customer": made.get("id")}, headers=headers)
 
     async def _create(self, email: str) -> dict[str, Any]:
+        return await self._call("POST", "/v1/customers", {"email": email})
+
+    async def _call(self, method: str, path: str, params: dict[str, str]) -> dict[str, Any]:
         request = ApiRequest(
-            method="POST",
-            path="/v1/customers",
+            method=method,
+            path=path,
             query="",
             headers={
                 "authorization": "Bearer sk_test_x",
                 "content-type": "application/x-www-form-urlencoded",
             },
-            body=urlencode({"email": email}).encode(),
+            body=urlencode(params).encode(),
         )
         gate = self.server.gate
         call = self.account.parse(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -128,6 +129,53 @@ def test_a_pause_has_everybody_hang_up_who_waits_and_the_target_goes_on() -> Non
     assert asked[:2] == [("A", None, False), ("B", None, False)]
     assert asked[2:] == [("A", 200, True), ("B", 200, True)]
     assert len(ran.settled.stripe.customers) == 2, "it went on with both, and made their customers once"
+
+
+class Looks(Server):
+    """A server that looks the customer of an event up; ``at_once`` says how many deliveries it was at."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.at_once: list[int] = []
+        self._at = 0
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/hook":
+            return await asyncio.shield(asyncio.ensure_future(self._look(request)))
+        return await super()._answer(request)
+
+    async def _look(self, request: httpx.Request) -> httpx.Response:
+        self._at += 1
+        self.at_once.append(self._at)
+        await self._call("GET", f"/v1/customers/{json.loads(request.content)['data']['object']['id']}", {})
+        self._at -= 1
+        return await Shop._answer(self, request)
+
+
+class StripeGone(Serial):
+    """Has Stripe hang up at a step of the first attempt to deliver, and lets the next begin before that."""
+
+    faults = 1
+
+    def choose(self, held):  # type: ignore[no-untyped-def]
+        gone = (i for i, step in enumerate(held) if (step.actor, step.fault) == ("B", "caller gone"))
+        delivery = (i for i, step in enumerate(held) if step.kind == "delivery")
+        return (next(gone, next(delivery, super().choose(held)[0])),)
+
+
+def test_stripe_hangs_up_and_tries_again_while_the_target_is_at_the_first_attempt() -> None:
+    server = Looks()
+    ran = play(StripeGone(), server=server)
+    assert ran.settled is not None, ran.reason
+    assert told(ran) == ["B caller gone GET /v1/customers/:id"]
+    assert server.at_once[:2] == [1, 2]
+    assert len(set(server.received)) == 1
+    assert ran.settled.refused == ()
+    schedule = Schedule(scenario="s", source="0" * 8).recorded(ran.trace)
+    again = Looks()
+    replayed = play(Replay(schedule), 2, again)
+    assert replayed.diverged is None
+    assert (told(replayed), again.at_once) == (told(ran), server.at_once)
 
 
 def test_a_target_that_is_not_ours_is_not_paused() -> None:
