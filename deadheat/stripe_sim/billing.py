@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from deadheat.stripe_sim import cards, invoices, items, payments
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
-from deadheat.stripe_sim.collection import collect, end, expire, no_default, settled
+from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
 from deadheat.stripe_sim.params import merged
 
 if TYPE_CHECKING:
@@ -86,26 +86,31 @@ def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:
     over = items.period_end(old)
     if old["cancel_at_period_end"] or (old["cancel_at"] is not None and old["cancel_at"] <= over):
         return end(ledger, old)
-    customer = ledger.need("customer", old["customer"])
-    if old["status"] == "trialing" and cards.default_of(ledger, old, customer) is None:
-        behavior = old["trial_settings"]["end_behavior"]["missing_payment_method"]
-        if behavior == "cancel":
-            return end(ledger, old)
-        if behavior == "pause":
-            return _pause(ledger, old)
-    return _bill(ledger, old, reason="subscription_cycle", decline=decline)
+    ended = _without_card(ledger, old) if old["status"] == "trialing" else None
+    return ended or _bill(ledger, old, reason="subscription_cycle", decline=decline)
 
 
 def end_trial(ledger: Ledger, old: Json) -> Json:
-    """End a trial now: the first paid period begins at once. Emits customer.subscription.trial_will_end."""
-    return _bill(
+    """End a trial now: the first paid period begins at once. Emits customer.subscription.trial_will_end.
+
+    Without a card its ``trial_settings`` decide, as at the end of its time.
+    """
+    told = _told_of_end(ledger, old)
+    return _without_card(ledger, told) or _bill(
         ledger,
-        _told_of_end(ledger, old),
+        told,
         begin=ledger.now,
         reason="subscription_update",
         billing_cycle_anchor=ledger.now,
         trial_end=ledger.now,
     )
+
+
+def check_end_of_trial(ledger: Ledger, subscription: Json) -> None:
+    """Refuse to end a trial now that would be billed to nobody's card: 400 ``resource_missing``."""
+    behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    if behavior == "create_invoice":
+        _needed(cards.default_of(ledger, subscription, ledger.need("customer", subscription["customer"])))
 
 
 def tell_of_end(ledger: Ledger, subscription: Json) -> Json:
@@ -118,6 +123,20 @@ def tell_of_end(ledger: Ledger, subscription: Json) -> Json:
         return _told_of_end(ledger, subscription)
     ledger.remind(at, "subscription", subscription["id"])
     return subscription
+
+
+def remember_pause(ledger: Ledger, subscription: Json) -> None:
+    """Collect again when the clock comes to where the pause of a subscription's collection ends."""
+    at = (subscription["pause_collection"] or {}).get("resumes_at")
+    if at is not None:
+        ledger.remind(at, "subscription", subscription["id"])
+
+
+def _collected_again(ledger: Ledger, old: Json) -> Json:
+    at = (old["pause_collection"] or {}).get("resumes_at")
+    if at is None or at > ledger.now or old["status"] in ENDED:
+        return old
+    return ledger.change(old, "customer.subscription.updated", pause_collection=None)
 
 
 def resume(ledger: Ledger, old: Json) -> Json:
@@ -156,12 +175,17 @@ def payment_settings(asked: Json, old: Json | None = None) -> Json:
 
 
 def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
-    """Do what is due by time: tell that a trial ends, and give up after 23 hours what was never paid."""
+    """Do what is due by time.
+
+    Tell that a trial ends, collect again after a pause, and give up after 23 hours what was never paid.
+    """
     found = ledger.need(kind, object_id)
     if kind == "subscription" and found["status"] == "incomplete":
         expire(ledger, found)
-    elif kind == "subscription" and found["status"] == "trialing":
-        tell_of_end(ledger, found)
+    elif kind == "subscription":
+        found = _collected_again(ledger, found)
+        if found["status"] == "trialing":
+            tell_of_end(ledger, found)
     elif kind == "invoice" and found["status"] == "open":
         invoices.closed(ledger, found, "void")
 
@@ -198,6 +222,16 @@ def _bill(
         card = cards.default_of(ledger, now, customer)
         collect(ledger, invoices.finalized(ledger, invoice), card, decline=decline)
     return ledger.need("subscription", old["id"])
+
+
+def _without_card(ledger: Ledger, old: Json) -> Json | None:
+    """End a trial that nobody left a card for by its ``trial_settings``; None where it is to be billed."""
+    if cards.default_of(ledger, old, ledger.need("customer", old["customer"])) is not None:
+        return None
+    behavior = old["trial_settings"]["end_behavior"]["missing_payment_method"]
+    if behavior == "cancel":
+        return end(ledger, old)
+    return _pause(ledger, old) if behavior == "pause" else None
 
 
 def _pause(ledger: Ledger, old: Json) -> Json:

@@ -133,6 +133,7 @@ RESUME = {
     **accepted("payment_behavior", "proration_behavior", "proration_date"),
 }
 CANCEL = {"cancellation_details": _DETAILS, **accepted("invoice_now", "prorate")}
+_WHILE_INCOMPLETE = frozenset({"default_payment_method", "default_source", "description"})
 LIST = listing(
     customer=text(unset=False),
     price=text(unset=False),
@@ -200,11 +201,13 @@ def update(ledger: Ledger, call: Call) -> Json:
     """
     old = ledger.need("subscription", call.path_id)
     args = call.args
-    if old["status"] in ENDED and set(args) - {"metadata", "cancellation_details", "expand"}:
-        raise invalid("A canceled subscription can only update its cancellation_details and metadata.")
+    _check_status(old["status"], args)
     _check(ledger, args, old["customer"])
-    plain = ("description", "default_payment_method", "pause_collection", "trial_settings")
+    plain = ("description", "default_payment_method", "trial_settings")
     changes: dict[str, Any] = {name: args[name] for name in plain if name in args}
+    if "pause_collection" in args:
+        paused = args["pause_collection"]
+        changes["pause_collection"] = paused and {"resumes_at": None, **paused}
     if "metadata" in args:
         changes["metadata"] = merged(old["metadata"], args["metadata"])
     if "payment_settings" in args:
@@ -217,8 +220,13 @@ def update(ledger: Ledger, call: Call) -> Json:
     if args.get("trial_end", "now") != "now":
         kept = changes["items"] if "items" in changes else old["items"]
         changes.update(_trial_until(ledger, kept, args["trial_end"]))
+    ends_trial = args.get("trial_end") == "now" and old["status"] == "trialing"
+    if ends_trial:
+        billing.check_end_of_trial(ledger, {**old, **changes})
     now = ledger.change(old, "customer.subscription.updated", **changes)
-    if args.get("trial_end") == "now" and now["status"] == "trialing":
+    if "pause_collection" in changes:
+        billing.remember_pause(ledger, now)
+    if ends_trial:
         return billing.end_trial(ledger, now)
     return billing.tell_of_end(ledger, now) if "trial_end" in changes else now
 
@@ -227,9 +235,7 @@ def resume(ledger: Ledger, call: Call) -> Json:
     """POST /v1/subscriptions/:id/resume, of one that is paused; its next period begins now."""
     old = ledger.need("subscription", call.path_id)
     if old["status"] != "paused":
-        raise invalid(
-            f"You can only resume a subscription that is `paused`; this one is `{old['status']}`.",
-        )
+        raise invalid("You can only resume a subscription if it is `paused`.")
     if call.args.get("billing_cycle_anchor") == "unchanged":
         raise invalid("Deadheat resumes subscriptions with a new period only.", param="billing_cycle_anchor")
     return billing.resume(ledger, old)
@@ -247,6 +253,28 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
         return right_price and (right_status or (status == "ended" and kept["status"] in ENDED))
 
     return list_of(ledger, call, "subscription", ("customer",), keep)
+
+
+def _check_status(status: str, args: Json) -> None:
+    """Refuse a change that a subscription of this status does not take any more, or not yet."""
+    asked = set(args) - {"metadata", "expand"}
+    if status in ENDED and asked - {"cancellation_details"}:
+        raise invalid(
+            "A canceled subscription can only update its cancellation_details and metadata.",
+            code="invalid_canceled_subscription_fields",
+        )
+    too_early = sorted(asked - _WHILE_INCOMPLETE)
+    if status == "incomplete" and too_early:
+        raise invalid(
+            f"Cannot update {', '.join(too_early)} on an incomplete subscription. Only metadata, "
+            "description, default_source and default_payment_method can be updated.",
+            code="status_transition_invalid",
+        )
+    if status == "paused" and "trial_end" in args:
+        raise invalid(
+            "You cannot set `trial_end` while a subscription is `paused`. Resume the subscription first "
+            "before setting `trial_end`."
+        )
 
 
 def _check(ledger: Ledger, args: Json, customer: str) -> None:

@@ -1,0 +1,146 @@
+"""What a subscription lets be changed of it, status by status, and how a trial is ended by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from billing_stage import customer_with, subscribe
+from sim_client import START, Answer, event_types, last_event, new_account, send
+
+from deadheat.stripe_sim import MONTHLY, Account
+
+DAY = 86_400
+
+
+def started(account: Account, customer: str | None = None, **params: Any) -> str:
+    """Start a subscription and give its id."""
+    answer = subscribe(account, customer or customer_with(account), **params)
+    assert answer.status == 200, answer.json
+    return str(answer.json["id"])
+
+
+def update(account: Account, subscription: str, **params: Any) -> Answer:
+    return send(account, "POST", f"/v1/subscriptions/{subscription}", params)
+
+
+def trial_without_card(account: Account, behavior: str) -> str:
+    customer = send(account, "POST", "/v1/customers").json["id"]
+    settings = {"end_behavior": {"missing_payment_method": behavior}}
+    return started(account, customer, trial_period_days=7, trial_settings=settings)
+
+
+class TestWhatMayBeChanged:
+    @pytest.mark.fidelity("An incomplete subscription takes no change but metadata, description and its card")
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"cancel_at_period_end": True},
+            {"items": [{"price": MONTHLY, "quantity": 2}]},
+            {"trial_end": "now"},
+        ],
+    )
+    def test_an_incomplete_one_is_left_alone(self, asked: dict[str, Any]) -> None:
+        account = new_account()
+        made = started(account, payment_behavior="default_incomplete")
+        mark = account.mark()
+        refused = update(account, made, **asked)
+        assert (refused.status, refused.error["code"]) == (400, "status_transition_invalid")
+        assert f"Cannot update {next(iter(asked))} on an incomplete" in refused.error["message"]
+        assert event_types(account, mark) == []
+
+    def test_what_an_incomplete_one_takes(self) -> None:
+        account = new_account()
+        made = started(account, payment_behavior="default_incomplete")
+        assert update(account, made, metadata={"a": "b"}, description="Ada's").json["description"] == "Ada's"
+
+    @pytest.mark.fidelity("A canceled subscription takes no change but metadata and cancellation_details")
+    def test_a_canceled_one_is_left_alone(self) -> None:
+        account = new_account()
+        made = started(account)
+        account.cancel_subscription(made)
+        refused = update(account, made, cancel_at_period_end=True)
+        assert (refused.status, refused.error["code"]) == (400, "invalid_canceled_subscription_fields")
+        assert update(account, made, metadata={"a": "b"}).json["metadata"] == {"a": "b"}
+
+    def test_a_paused_one_gets_no_other_trial(self) -> None:
+        account = new_account()
+        made = trial_without_card(account, "pause")
+        assert update(account, made, trial_end="now").json["status"] == "paused"
+        refused = update(account, made, trial_end=START + 30 * DAY)
+        assert (refused.status, "Resume the subscription first" in refused.error["message"]) == (400, True)
+
+
+@pytest.mark.fidelity(
+    "A trial that is ended without a card: refused, paused or canceled, as its settings say"
+)
+class TestATrialIsEndedByHand:
+    def test_nobody_is_billed_without_a_card(self) -> None:
+        account = new_account()
+        made = trial_without_card(account, "create_invoice")
+        mark = account.mark()
+        refused = update(account, made, trial_end="now", metadata={"a": "b"})
+        assert (refused.status, refused.error["code"]) == (400, "resource_missing")
+        assert event_types(account, mark) == []
+        kept = send(account, "GET", f"/v1/subscriptions/{made}").json
+        assert (kept["status"], kept["metadata"]) == ("trialing", {})
+
+    @pytest.mark.parametrize(
+        ("behavior", "status", "event"),
+        [
+            ("pause", "paused", "customer.subscription.paused"),
+            ("cancel", "canceled", "customer.subscription.deleted"),
+        ],
+    )
+    def test_its_settings_decide(self, behavior: str, status: str, event: str) -> None:
+        account = new_account()
+        made = trial_without_card(account, behavior)
+        mark = account.mark()
+        assert update(account, made, trial_end="now").json["status"] == status
+        told = event_types(account, mark)
+        assert (told[0], told[-1]) == ("customer.subscription.trial_will_end", event)
+        assert "invoice.created" not in told
+
+    def test_a_card_that_comes_with_the_call_is_charged(self) -> None:
+        account = new_account()
+        customer = send(account, "POST", "/v1/customers").json["id"]
+        made = started(account, customer, trial_period_days=7)
+        card = send(account, "POST", "/v1/payment_methods/pm_card_visa/attach", {"customer": customer}).json
+        assert (
+            update(account, made, trial_end="now", default_payment_method=card["id"]).json["status"]
+            == "active"
+        )
+
+
+@pytest.mark.fidelity("pause_collection ends by itself when resumes_at has come")
+def test_collection_goes_on_at_its_time() -> None:
+    account = new_account()
+    made = started(account)
+    assert update(account, made, pause_collection={"behavior": "void"}).json["pause_collection"] == {
+        "behavior": "void",
+        "resumes_at": None,
+    }
+    update(account, made, pause_collection={"behavior": "void", "resumes_at": START + DAY})
+    account.tick(DAY - 1)
+    account.renew_subscription(made)
+    assert send(account, "GET", "/v1/invoices", {"status": "void"}).json["data"] != []
+    mark = account.mark()
+    account.tick(1)
+    assert event_types(account, mark) == ["customer.subscription.updated"]
+    told = last_event(account, "customer.subscription.updated")["data"]
+    assert told["object"]["pause_collection"] is None
+    assert told["previous_attributes"]["pause_collection"]["resumes_at"] == START + DAY
+    account.renew_subscription(made)
+    assert send(account, "GET", "/v1/invoices", {"limit": 1}).json["data"][0]["status"] == "paid"
+
+
+def test_a_pause_that_was_taken_back_does_not_end_again() -> None:
+    account = new_account()
+    made = started(account)
+    update(account, made, pause_collection={"behavior": "void", "resumes_at": START + DAY})
+    update(account, made, pause_collection={"behavior": "keep_as_draft", "resumes_at": START + 2 * DAY})
+    mark = account.mark()
+    account.tick(DAY)
+    assert event_types(account, mark) == []
+    account.tick(DAY)
+    assert event_types(account, mark) == ["customer.subscription.updated"]
