@@ -172,7 +172,6 @@ BORROWED = (
     "GET /v1/promotion_codes",
     "GET /v1/tax_rates",
     "GET /v1/quotes",
-    "GET /v1/setup_intents",
     "GET /v1/subscription_schedules",
     "GET /v1/payment_links",
     "GET /v1/disputes",
@@ -186,7 +185,9 @@ NOT_THERE = (
     "prorations, invoice items and invoices without a subscription, discounts, coupons, taxes, metered and "
     "tiered prices: what a subscription costs is its prices times its quantities, from the next invoice on",
     "invoices that are sent (`collection_method=send_invoice`) or paid out of band: a 400 that says so",
-    "3-D Secure and payment methods other than cards, SetupIntents, disputes, subscription schedules",
+    "payment methods other than cards, setup attempts, disputes, subscription schedules",
+    "a challenge (3-D Secure) on Checkout's page that lasts: who pays there with a card that asks has passed "
+    "it in the same moment",
     "the hour that a renewal's invoice stays a draft, the schedule of retries (each is an act), and renewals "
     "by the clock: a period ends when a scenario says so",
     "the events `invoice.updated` (but for credit notes and `POST /v1/invoices/:id`), `invoice.upcoming` and "
@@ -200,7 +201,6 @@ NOT_THERE = (
     "webhook endpoints of an organization, which Checkout's redirect does not wait for",
     "API v2 (`/v2/…`), and with it thin events and meter event streams",
     "file uploads, and anything else that is not form-encoded",
-    "checkout sessions in `setup` mode: a 400 that says so",
     "search of other objects than customers and subscriptions: stripe-mock answers it, whatever is stored",
     "Connect: a `Stripe-Account` header changes nothing",
 )

@@ -27,9 +27,11 @@ from deadheat.stripe_sim import (
     invoices,
     made,
     sessions,
+    setup_intents,
 )
 from deadheat.stripe_sim.api_error import ApiError, Problem, not_modelled
 from deadheat.stripe_sim.api_version import API_VERSION
+from deadheat.stripe_sim.authentication import WAITS
 from deadheat.stripe_sim.expand import expand
 from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.idempotency import Keys, Stored
@@ -209,6 +211,8 @@ class Account:
     def pay_invoice(self, invoice_id: str, *, card: str = cards.VISA) -> Json:
         """Pay an open invoice as its customer, by its hosted page; gives it, open if it was declined.
 
+        A card that asks for its customer has them there: they pass the challenge.
+
         ActRefused when there is no such invoice, it is not open, its customer is gone, or no such card.
         """
         self.ledger.begin(None)
@@ -220,7 +224,24 @@ class Account:
             raise ActRefused(f"Invoice {invoice_id} {state}: it cannot be paid with {card}.")
         if (self.ledger.find("customer", found["customer"]) or {}).get("deleted"):
             raise ActRefused(f"Invoice {invoice_id} cannot be paid: its customer is deleted.")
-        return self._shown(collection.pay_with(self.ledger, found, method))
+        return self._shown(collection.pay_with(self.ledger, found, method, customer="authenticates"))
+
+    def authenticate(self, intent_id: str, *, fails: bool = False) -> Json:
+        """Pass, or fail, as the customer the challenge that an intent waits for; gives the intent.
+
+        ``intent_id`` is that of a payment intent or a setup intent, which stands at ``requires_action``:
+        ActRefused otherwise. What follows is told by events, as after any payment; a card may be declined
+        even then.
+        """
+        self.ledger.begin(None)
+        self._expire()
+        kind = "setup_intent" if intent_id.startswith("seti_") else "payment_intent"
+        found = self.ledger.find(kind, intent_id)
+        if found is None or found["status"] != WAITS:
+            state = "does not exist" if found is None else f"is {found['status']}"
+            raise ActRefused(f"Intent {intent_id} {state}: there is nothing to authenticate.")
+        answered = setup_intents.answered if kind == "setup_intent" else collection.answered
+        return self._shown(answered(self.ledger, found, passes=not fails))
 
     def make_customer(self, *, email: str, name: str) -> Json:
         """Make a customer in the dashboard, whom no application has asked for."""
@@ -244,6 +265,7 @@ class Account:
             api_version=API_VERSION,
             first="before",
             card=method,
+            presence="absent",
         )
         return self._shown(made)
 

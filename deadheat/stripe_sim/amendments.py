@@ -89,7 +89,7 @@ def intent(ledger: Ledger, call: Call) -> Json:
     if "payment_method" in args:
         method = ledger.put(cards.usable(ledger, args["payment_method"], param="payment_method"))
         args.update(payment_method=method["id"])
-        old = {**old, "status": "requires_confirmation"}
+        old = {**old, "next_action": None, "status": "requires_confirmation"}
     changed = _changes(old, args, ("amount", "customer", "description", "payment_method"))
     return ledger.put({**old, **changed})
 

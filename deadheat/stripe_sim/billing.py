@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from deadheat.stripe_sim import cards, invoices, items, payments
+from deadheat.stripe_sim import cards, invoices, items, payments, setup_intents
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
 from deadheat.stripe_sim.params import merged
 
 if TYPE_CHECKING:
+    from deadheat.stripe_sim.api_error import ApiError
+    from deadheat.stripe_sim.authentication import Presence
     from deadheat.stripe_sim.cards import Decline
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
@@ -37,37 +39,44 @@ def start(
     api_version: str,
     first: First,
     card: Json | None,
+    presence: Presence,
 ) -> tuple[Json, Json]:
     """Start a subscription and its first invoice; returns both as they are afterwards.
 
     ``lines`` are {price: the object, quantity}, ``data`` is what the call says of the subscription.
     ``first``: the payment comes ``before`` the subscription appears (active, or incomplete if ``card`` is
     declined), ``after`` it has appeared incomplete, or ``later``, by somebody else; ``required`` is
-    ``before``, and a 402 without a subscription if it is declined.
+    ``before``, and a 402 without a subscription if it is declined. A card that asks for its customer, and
+    does not get them by their ``presence``, has paid nothing yet. Where nothing is to be paid ``later`` has a
+    setup intent wait for a card, if there is none.
     """
     made = _new(ledger, customer, lines, data, api_version)
     invoice = invoices.draft(ledger, made, customer)
     made["latest_invoice"] = invoice["id"]
-    charge = None
+    tried = None
     if invoice["amount_due"]:
         if first in ("before", "required"):
             card = _needed(card)
             invoice = invoices.intended(ledger, invoice)
-            charge = payments.charge_invoice(ledger, invoice, card)
-            if first == "required" and not charge["paid"]:
-                raise payments.refused(ledger, charge["id"], api_version)
-        made["status"] = "active" if charge is not None and charge["paid"] else "incomplete"
+            tried = payments.charge_invoice(ledger, invoice, card, customer=presence)
+            if first == "required" and not tried.paid:
+                raise _not_made(ledger, invoice, tried, api_version)
+        made["status"] = "active" if tried is not None and tried.paid else "incomplete"
+    elif first == "later" and card is None:
+        setup = setup_intents.intend(ledger, customer=customer["id"], said={}, subscription=made["id"])
+        made["pending_setup_intent"] = setup["id"]
     ledger.put(made)
     ledger.emit("customer.subscription.created", made)
     if made["status"] == "trialing":
         tell_of_end(ledger, made)
     opened = invoices.finalized(ledger, invoice)
-    if charge is not None and not charge["paid"]:
-        opened = invoices.failed(ledger, opened, charge, counts=True, next_attempt=None)
-    elif charge is not None or not opened["amount_due"]:
-        opened = settled(ledger, opened, charge)
+    if tried is not None and not tried.paid:
+        asks = tried.charge is None
+        opened = invoices.failed(ledger, opened, tried.charge, counts=True, next_attempt=None, asks=asks)
+    elif tried is not None or not opened["amount_due"]:
+        opened = settled(ledger, opened, tried.charge if tried else None)
     elif first == "after":
-        opened = collect(ledger, opened, _needed(card))
+        opened = collect(ledger, opened, _needed(card), customer=presence)
     made = ledger.need("subscription", made["id"])
     if made["status"] == "incomplete":
         ledger.remind(ledger.now + INCOMPLETE_FOR, "subscription", made["id"])
@@ -247,6 +256,13 @@ def _told_of_end(ledger: Ledger, subscription: Json) -> Json:
     told = ledger.put({**subscription, "_end_told": subscription["trial_end"]})
     ledger.emit("customer.subscription.trial_will_end", told)
     return told
+
+
+def _not_made(ledger: Ledger, invoice: Json, tried: payments.Attempt, version: str) -> ApiError:
+    """Give the 402 of a subscription that is only made with its payment."""
+    if tried.charge is None:
+        return payments.waiting(ledger, invoice["_payment_intent"], version, kind="subscription")
+    return payments.refused(ledger, tried.charge["id"], version)
 
 
 def _needed(card: Json | None) -> Json:

@@ -2,16 +2,17 @@
 
 A test card's token (``pm_card_visa``) stands for a card and for how its bank behaves. Cards that are
 declined when charged are declined when attached too, except ``pm_card_chargeCustomerFail``, which
-attaches and is declined from then on. Cards that ask for 3-D Secure are not modelled.
+attaches and is declined from then on. Others want their customer to authenticate (3-D Secure): with each
+payment while the customer is there, and while they are not, always, never, or until the card was set up.
 
-Source: Stripe docs, "Testing" (cards by brand, declined payments) and "Decline codes"; Stripe API
-reference, "PaymentMethods".
+Source: Stripe docs, "Testing" (cards by brand, declined payments, 3D Secure authentication) and "Decline
+codes"; Stripe API reference, "PaymentMethods".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.stripe_sim.api_error import ApiError, Problem, invalid, missing, no_such
 from deadheat.stripe_sim.lists import list_of
@@ -60,6 +61,10 @@ _SPECIAL = {
             "processing_error",
             "An error occurred while processing your card. Try again in a little bit.",
         ),
+        (
+            "authentication_required",
+            "Your card was declined. This transaction requires authentication.",
+        ),
     )
 }
 
@@ -77,11 +82,35 @@ _CARDS: dict[str, tuple[str, str, str | None]] = {
     "chargeDeclinedProcessingError": ("visa", "4000000000000119", "processing_error"),
     "chargeDeclinedVelocityLimitExceeded": ("visa", "4000000000006975", "card_velocity_exceeded"),
     "chargeCustomerFail": ("visa", "4000000000000341", "generic_decline"),
+    "authenticationRequired": ("visa", "4000002760003184", None),
+    "authenticationRequiredOnSetup": ("visa", "4000002500003155", None),
+    "authenticationRequiredSetupForOffSession": ("visa", "4000003800000446", None),
+    "authenticationRequiredChargeDeclinedInsufficientFunds": (
+        "visa",
+        "4000008260003178",
+        "insufficient_funds",
+    ),
+    "threeDSecure2Required": ("visa", "4000000000003220", None),
+    "threeDSecureRequired": ("visa", "4000000000003063", None),
+    "threeDSecureRequiredChargeDeclined": ("visa", "4000008400001629", "generic_decline"),
+    "threeDSecureOptional": ("visa", "4000000000003055", None),
+}
+# who asks for authentication -> when it asks while the customer is not there
+_ASKS: dict[str, Literal["always", "until set up", "never"]] = {
+    "authenticationRequired": "always",
+    "authenticationRequiredOnSetup": "until set up",
+    "authenticationRequiredSetupForOffSession": "never",
+    "authenticationRequiredChargeDeclinedInsufficientFunds": "until set up",
+    "threeDSecure2Required": "until set up",
+    "threeDSecureRequired": "until set up",
+    "threeDSecureRequiredChargeDeclined": "until set up",
 }
 _BY_NUMBER = {number: name for name, (_, number, _) in _CARDS.items()}
-DECLINE_CODES = tuple(sorted({code for _, _, code in _CARDS.values() if code}))
+AUTHENTICATION_REQUIRED = "authentication_required"
+"""The decline code of a bank that wants its customer to authenticate."""
+DECLINE_CODES = tuple(sorted({AUTHENTICATION_REQUIRED, *(code for _, _, code in _CARDS.values() if code)}))
 """The decline codes that the test cards show."""
-_ATTACHES = frozenset({"visa", "mastercard", "amex", "chargeCustomerFail"})
+_ATTACHES = frozenset({"chargeCustomerFail", *_ASKS})
 
 CREATE = {
     "card": record(
@@ -113,6 +142,29 @@ def decline_of(method: Json) -> Decline | None:
     return None if code is None else declined_as(code)
 
 
+def refusal_of(method: Json) -> Decline | None:
+    """Say whether the bank of a card refuses already that it is kept; None for one that can be kept."""
+    return None if method["_name"] in _ATTACHES else decline_of(method)
+
+
+def asks(method: Json, *, off_session: bool) -> bool:
+    """Say whether the bank of a card wants its customer to authenticate a payment.
+
+    ``off_session``: the customer is not there to do it.
+    """
+    when = _ASKS.get(method["_name"])
+    if when is None or not off_session:
+        return when is not None
+    return when == "always" or (when == "until set up" and not method["_set_up"])
+
+
+def set_up(ledger: Ledger, method: Json) -> Json:
+    """Remember that the customer of a card has agreed to be charged while they are not there."""
+    if method["_set_up"] or method["_name"] not in _ASKS:
+        return method
+    return ledger.put({**method, "_set_up": True})
+
+
 def usable(ledger: Ledger, method_id: str, *, param: str, customer: str | None = None) -> Json:
     """Find what a call may charge: a test token, or a payment method (of ``customer``, if given)."""
     found = ledger.find("payment_method", method_id)
@@ -139,8 +191,8 @@ def check_attachable(method: Json) -> None:
             "This PaymentMethod was previously used without being attached to a Customer or was detached "
             "from a Customer, and may not be used again."
         )
-    decline = decline_of(method)
-    if decline is not None and method["_name"] not in _ATTACHES:
+    decline = refusal_of(method)
+    if decline is not None:
         raise decline.error()
 
 
@@ -243,4 +295,5 @@ def _make(ledger: Ledger, name: str) -> Json:
         type="card",
         _name=name,
         _detached=False,
+        _set_up=False,
     )

@@ -3,7 +3,7 @@
 An attempt charges a card. If it is paid, a subscription that waited for it (incomplete, past_due,
 unpaid, paused) becomes active; if not, an active one becomes past_due, and after as many attempts as
 the account's `Dunning` allows canceled or unpaid, or it stays as it is. Only a subscription's latest
-invoice moves it.
+invoice moves it. A card that asks for its customer leaves the invoice unpaid until they have authenticated.
 
 Source: Stripe docs, "How subscriptions work" and "Automate payment retries"; Stripe API reference,
 "Pay an invoice", "Void an invoice".
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import cards, invoices, payments
 from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.authentication import WAITS
 from deadheat.stripe_sim.clock import DAY
-from deadheat.stripe_sim.params import accepted, boolean, integer, metadata, text
+from deadheat.stripe_sim.params import accepted, boolean, integer, metadata, one_of, text
 
 if TYPE_CHECKING:
+    from deadheat.stripe_sim.authentication import Presence
     from deadheat.stripe_sim.cards import Decline
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
@@ -42,13 +44,18 @@ CREATE_INTENT = {
     "customer": text(unset=False),
     "description": text(),
     "metadata": metadata,
+    "off_session": boolean,
     "payment_method": text(unset=False),
-    **accepted("automatic_payment_methods", "off_session", "payment_method_types", "receipt_email"),
-    **accepted("return_url", "setup_future_usage"),
+    "return_url": text(unset=False),
+    "setup_future_usage": one_of("off_session", "on_session"),
+    **accepted("automatic_payment_methods", "payment_method_types", "receipt_email", "use_stripe_sdk"),
 }
 CONFIRM = {
+    "off_session": boolean,
     "payment_method": text(unset=False),
-    **accepted("off_session", "receipt_email", "return_url", "setup_future_usage", "use_stripe_sdk"),
+    "return_url": text(unset=False),
+    "setup_future_usage": one_of("off_session", "on_session"),
+    **accepted("receipt_email", "use_stripe_sdk"),
 }
 
 
@@ -59,6 +66,8 @@ def collect(
     *,
     decline: Decline | None = None,
     retry: bool = True,
+    customer: Presence = "absent",
+    return_url: str | None = None,
 ) -> Json:
     """Try once to have an open invoice paid; gives it paid or still open.
 
@@ -67,24 +76,31 @@ def collect(
     """
     if invoice["amount_due"] == 0:
         return settled(ledger, invoice, None)
-    charge = None
+    charge, asks = None, False
     if method is not None:
-        charge = payments.charge_invoice(ledger, invoice, method, decline)
-        if charge["paid"]:
+        tried = payments.charge_invoice(
+            ledger, invoice, method, decline, customer=customer, return_url=return_url
+        )
+        charge, asks = tried.charge, tried.charge is None
+        if tried.paid:
             return settled(ledger, invoice, charge)
-    return _unpaid(ledger, invoice, charge, counts=retry or invoice["attempt_count"] == 0)
+    counts = retry or invoice["attempt_count"] == 0
+    return _unpaid(ledger, invoice, charge, counts=counts, asks=asks)
 
 
-def pay_with(ledger: Ledger, invoice: Json, method: Json) -> Json:
+def pay_with(
+    ledger: Ledger, invoice: Json, method: Json, *, customer: Presence, return_url: str | None = None
+) -> Json:
     """Let a customer pay an open invoice with a card of theirs; gives it, still open if it was declined.
 
     A card that pays is attached; the subscription keeps it as its default if its
     ``payment_settings.save_default_payment_method`` says so.
     """
-    customer = ledger.need("customer", invoice["customer"], param="customer")
-    if cards.decline_of(method) is None:
-        method = cards.attached(ledger, method, customer)
-    after = collect(ledger, invoice, method, retry=False)
+    payer = ledger.need("customer", invoice["customer"], param="customer")
+    waits = customer == "present" and cards.asks(method, off_session=False)
+    if cards.decline_of(method) is None and not waits:
+        method = cards.attached(ledger, method, payer)
+    after = collect(ledger, invoice, method, retry=False, customer=customer, return_url=return_url)
     subscription = _moved_by(ledger, after)
     if (
         after["status"] == "paid"
@@ -93,6 +109,22 @@ def pay_with(ledger: Ledger, invoice: Json, method: Json) -> Json:
     ):
         ledger.change(subscription, "customer.subscription.updated", default_payment_method=method["id"])
     return after
+
+
+def answered(ledger: Ledger, intent: Json, *, passes: bool) -> Json:
+    """Go on with a payment whose customer was asked: charge the card, or note that they did not pass."""
+    method = ledger.need("payment_method", intent["payment_method"])
+    invoice = ledger.find("invoice", intent["_invoice"] or "")
+    if not passes:
+        failed = payments.unauthenticated(ledger, intent)
+        if invoice is not None:
+            next_attempt = invoice["next_payment_attempt"]
+            invoices.failed(ledger, invoice, None, counts=False, next_attempt=next_attempt)
+        return failed
+    if invoice is None:
+        return payments.attempt(ledger, intent, method, customer="authenticates")
+    pay_with(ledger, invoice, method, customer="authenticates")
+    return ledger.need("payment_intent", intent["id"])
 
 
 def settled(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
@@ -153,8 +185,11 @@ def pay(ledger: Ledger, call: Call) -> Json:
     method = _named_or_default(ledger, invoice, call.args.get("payment_method"))
     if invoice["status"] == "draft":
         invoice = invoices.finalized(ledger, invoice)
-    after = collect(ledger, invoice, method, retry=False)
+    after = collect(ledger, invoice, method, retry=False, customer=_presence(call))
     if after["status"] != "paid":
+        intent = ledger.find("payment_intent", after["_payment_intent"] or "")
+        if intent is not None and intent["status"] == WAITS:
+            raise payments.waiting(ledger, intent["id"], call.api_version, kind="invoice")
         raise payments.refused(ledger, after["_charge"], call.api_version)
     return after
 
@@ -219,9 +254,13 @@ def create_intent(ledger: Ledger, call: Call) -> Json:
 
 
 def confirm(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/payment_intents/:id/confirm, as a browser does; pays the invoice that it is for."""
+    """POST /v1/payment_intents/:id/confirm, as a browser does; pays the invoice that it is for.
+
+    Without ``off_session`` a card that asks for the customer leaves it at ``requires_action``; with it, it
+    is declined: a 402 ``authentication_required``.
+    """
     intent = ledger.need("payment_intent", call.path_id)
-    if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
+    if intent["status"] not in ("requires_payment_method", "requires_confirmation", WAITS):
         raise invalid(
             f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
             code="payment_intent_unexpected_state",
@@ -229,6 +268,8 @@ def confirm(ledger: Ledger, call: Call) -> Json:
     named = call.args.get("payment_method") or intent["payment_method"]
     if named is None:
         raise _no_method()
+    if "setup_future_usage" in call.args:
+        intent = {**intent, "setup_future_usage": call.args["setup_future_usage"]}
     return _confirmed(ledger, intent, cards.usable(ledger, named, param="payment_method"), call)
 
 
@@ -245,14 +286,21 @@ def cancel_intent(ledger: Ledger, call: Call) -> Json:
 
 
 def _confirmed(ledger: Ledger, intent: Json, method: Json, call: Call) -> Json:
+    customer, return_url = _presence(call), call.args.get("return_url")
     if intent["_invoice"] is None:
-        intent = payments.attempt(ledger, intent, method)
+        intent = payments.attempt(ledger, intent, method, customer=customer, return_url=return_url)
     else:
-        pay_with(ledger, ledger.need("invoice", intent["_invoice"]), method)
+        invoice = ledger.need("invoice", intent["_invoice"])
+        pay_with(ledger, invoice, method, customer=customer, return_url=return_url)
         intent = ledger.need("payment_intent", intent["id"])
-    if intent["status"] != "succeeded":
+    if intent["status"] not in ("succeeded", WAITS):
         raise payments.refused(ledger, intent["latest_charge"], call.api_version)
     return intent
+
+
+def _presence(call: Call) -> Presence:
+    """Give what a call that confirms says of the customer: that they are not there, or nothing."""
+    return "absent" if call.args.get("off_session") else "present"
 
 
 def _moved_by(ledger: Ledger, invoice: Json) -> Json | None:
@@ -270,15 +318,14 @@ def _activate(ledger: Ledger, old: Json) -> Json:
     return now
 
 
-def _unpaid(ledger: Ledger, invoice: Json, charge: Json | None, *, counts: bool) -> Json:
+def _unpaid(ledger: Ledger, invoice: Json, charge: Json | None, *, counts: bool, asks: bool) -> Json:
     subscription = _moved_by(ledger, invoice)
     rule = ledger.dunning
     attempts = invoice["attempt_count"] + counts
     retries = subscription is not None and subscription["status"] in ("active", "past_due")
     more = retries and attempts < rule.attempts
-    now = invoices.failed(
-        ledger, invoice, charge, counts=counts, next_attempt=ledger.now + RETRY_AFTER if more else None
-    )
+    next_attempt = ledger.now + RETRY_AFTER if more else None
+    now = invoices.failed(ledger, invoice, charge, counts=counts, next_attempt=next_attempt, asks=asks)
     if subscription is None or not retries:
         return now
     if subscription["status"] == "active":

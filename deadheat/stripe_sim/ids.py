@@ -24,6 +24,7 @@ _PREFIXES = {
     "session_item": ("li_1", 23),
     "payment_intent": ("pi_3", 23),
     "payment_method": ("pm_1", 23),
+    "setup_intent": ("seti_1", 23),
     "charge": ("ch_3", 23),
     "refund": ("re_3", 23),
     "event": ("evt_1", 23),

@@ -225,11 +225,18 @@ def paid(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
 
 
 def failed(
-    ledger: Ledger, invoice: Json, charge: Json | None, *, counts: bool, next_attempt: int | None
+    ledger: Ledger,
+    invoice: Json,
+    charge: Json | None,
+    *,
+    counts: bool,
+    next_attempt: int | None,
+    asks: bool = False,
 ) -> Json:
     """Note an attempt that failed, and when the next one is due; emits invoice.payment_failed.
 
-    There is no ``charge`` where there was no card to charge.
+    There is no ``charge`` where there was no card to charge, or where its bank ``asks`` for the customer
+    first, which invoice.payment_action_required says too.
     """
     now = ledger.put(
         {
@@ -241,6 +248,8 @@ def failed(
         }
     )
     ledger.emit("invoice.payment_failed", now)
+    if asks:
+        ledger.emit("invoice.payment_action_required", now)
     return now
 
 

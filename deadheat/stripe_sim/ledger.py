@@ -38,6 +38,7 @@ KINDS = (
     "refund",
     "webhook_endpoint",
     "payment_method",
+    "setup_intent",
     "credit_note",
     "customer_balance_transaction",
     "billing_portal.configuration",

@@ -1,18 +1,20 @@
 """Payments and refunds: payment intents, the charges that are tried for them, and money given back.
 
-An intent may be charged several times, and succeeds once. Refunds of one charge never add up to more
-than the charge. Invoices that were finalized before `INTENTS_SINCE` are paid by charges alone.
+An intent may be charged several times, and succeeds once; where a card asks for its customer nothing is
+charged before they have authenticated. Refunds of one charge never add up to more than the charge. Invoices
+that were finalized before `INTENTS_SINCE` are paid by charges alone.
 
 Source: Stripe API reference, "PaymentIntents", "Charges", "Refunds", "Invoice Payments"
-(``payment.payment_intent``, ``payment.charge``).
+(``payment.payment_intent``, ``payment.charge``); Stripe docs, "How PaymentIntents and SetupIntents work".
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import cards
-from deadheat.stripe_sim.api_error import invalid, missing
+from deadheat.stripe_sim import authentication, cards
+from deadheat.stripe_sim.api_error import ApiError, Problem, invalid, missing
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.cards import Decline
 from deadheat.stripe_sim.lists import list_of
@@ -22,7 +24,7 @@ from deadheat.stripe_sim.present import present
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from deadheat.stripe_sim.api_error import ApiError
+    from deadheat.stripe_sim.authentication import Presence
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -83,7 +85,8 @@ def intend(
 ) -> Json:
     """Make a payment intent that waits for a payment method; emits payment_intent.created.
 
-    ``said`` is its ``description`` and ``metadata``; each charge for it copies both as they are then.
+    ``said`` is its ``description``, ``metadata`` and ``setup_future_usage``; each charge for it copies the
+    first two as they are then.
     """
     made = ledger.new("payment_intent")
     said = said or {}
@@ -106,7 +109,7 @@ def intend(
         payment_method=None,
         payment_method_types=["card"],
         receipt_email=None,
-        setup_future_usage="off_session" if invoice else None,
+        setup_future_usage="off_session" if invoice else said.get("setup_future_usage"),
         status="requires_payment_method",
         _invoice=invoice,
     )
@@ -115,15 +118,45 @@ def intend(
     return made
 
 
-def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None = None) -> Json:
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of an attempt to have an invoice paid: a charge, or none where the customer is asked."""
+
+    charge: Json | None
+
+    @property
+    def paid(self) -> bool:
+        """Say whether the money was taken."""
+        return self.charge is not None and bool(self.charge["paid"])
+
+
+def attempt(
+    ledger: Ledger,
+    intent: Json,
+    method: Json,
+    decline: Decline | None = None,
+    *,
+    customer: Presence,
+    return_url: str | None = None,
+) -> Json:
     """Charge a card for an intent; ``decline`` makes the bank refuse, whatever the card.
 
-    Gives the intent, ``succeeded`` or back at ``requires_payment_method``. Emits charge.succeeded and
-    payment_intent.succeeded, or charge.failed and payment_intent.payment_failed.
+    Gives the intent, ``succeeded``, back at ``requires_payment_method``, or at ``requires_action`` where the
+    bank asks for the customer: who is absent is asked only for an invoice, where Billing does so, and other
+    payments are declined as `cards.AUTHENTICATION_REQUIRED`. Emits charge.succeeded and
+    payment_intent.succeeded, or charge.failed and payment_intent.payment_failed, or
+    payment_intent.requires_action.
     """
-    decline = decline or cards.decline_of(method)
+    asks = _asks(method, decline, customer)
+    if asks and (customer != "absent" or intent["_invoice"] is not None):
+        intent = _challenged(ledger, intent, method, return_url)
+        if customer != "authenticates":
+            return intent
+        asks = None
+    decline = decline or asks or cards.decline_of(method)
     charge = _charged(ledger, intent, method, decline)
     if decline is None:
+        _keep(ledger, intent, method, customer)
         changes = {
             "amount_received": intent["amount"],
             "last_payment_error": None,
@@ -142,16 +175,42 @@ def attempt(ledger: Ledger, intent: Json, method: Json, decline: Decline | None 
         }
         changes = {"last_payment_error": error, "payment_method": None, "status": "requires_payment_method"}
         name = "payment_intent.payment_failed"
-    now = ledger.put({**intent, **changes, "latest_charge": charge["id"]})
+    now = ledger.put({**intent, **changes, "latest_charge": charge["id"], "next_action": None})
     ledger.emit(name, now)
     return now
 
 
-def charge_invoice(ledger: Ledger, invoice: Json, method: Json, decline: Decline | None = None) -> Json:
-    """Charge a card for an invoice, by its payment intent if it has one; gives the charge, paid or failed."""
+def unauthenticated(ledger: Ledger, intent: Json) -> Json:
+    """Note that the customer has not passed the challenge; emits payment_intent.payment_failed."""
+    method = ledger.need("payment_method", intent["payment_method"])
+    now = ledger.put(
+        {
+            **intent,
+            "last_payment_error": authentication.failure(intent, method),
+            "next_action": None,
+            "payment_method": None,
+            "status": "requires_payment_method",
+        }
+    )
+    ledger.emit("payment_intent.payment_failed", now)
+    return now
+
+
+def charge_invoice(
+    ledger: Ledger,
+    invoice: Json,
+    method: Json,
+    decline: Decline | None = None,
+    *,
+    customer: Presence,
+    return_url: str | None = None,
+) -> Attempt:
+    """Try to charge a card for an invoice, by its payment intent if it has one."""
     if invoice["_payment_intent"] is not None:
         intent = ledger.need("payment_intent", invoice["_payment_intent"])
-        return ledger.need("charge", attempt(ledger, intent, method, decline)["latest_charge"])
+        intent = attempt(ledger, intent, method, decline, customer=customer, return_url=return_url)
+        waits = intent["status"] == authentication.WAITS
+        return Attempt(None if waits else ledger.need("charge", intent["latest_charge"]))
     owed = {
         "id": None,
         "amount": invoice["amount_due"],
@@ -161,7 +220,8 @@ def charge_invoice(ledger: Ledger, invoice: Json, method: Json, decline: Decline
         "metadata": {},
         "_invoice": invoice["id"],
     }
-    return _charged(ledger, owed, method, decline or cards.decline_of(method))
+    decline = decline or _asks(method, None, customer) or cards.decline_of(method)
+    return Attempt(_charged(ledger, owed, method, decline))
 
 
 def refused(ledger: Ledger, charge_id: str, version: str) -> ApiError:
@@ -178,13 +238,72 @@ def refused(ledger: Ledger, charge_id: str, version: str) -> ApiError:
     return decline.error(charge=charge_id, payment_intent=present(intent, version))
 
 
+def waiting(ledger: Ledger, intent_id: str, version: str, *, kind: str) -> ApiError:
+    """Give the 402 of a call about a ``kind`` (invoice, subscription) whose payment asks for the customer."""
+    intent = ledger.need("payment_intent", intent_id)
+    return ApiError(
+        Problem(
+            status=402,
+            type="card_error",
+            code=f"{kind}_payment_intent_requires_action",
+            message="This payment requires additional user action before it can be completed successfully. "
+            f"Payment can be completed using the PaymentIntent associated with the {kind}.",
+            extra={"payment_intent": present(intent, version)},
+        )
+    )
+
+
 def canceled(ledger: Ledger, intent: Json, reason: str) -> Json:
     """Cancel an intent that was not paid; emits payment_intent.canceled."""
     now = ledger.put(
-        {**intent, "canceled_at": ledger.now, "cancellation_reason": reason, "status": "canceled"}
+        {
+            **intent,
+            "canceled_at": ledger.now,
+            "cancellation_reason": reason,
+            "next_action": None,
+            "status": "canceled",
+        }
     )
     ledger.emit("payment_intent.canceled", now)
     return now
+
+
+def _asks(method: Json, decline: Decline | None, customer: Presence) -> Decline | None:
+    """Give the bank's word that it wants the customer, if it does: by the card, or by ``decline``."""
+    if decline is None and cards.asks(method, off_session=customer == "absent"):
+        return cards.declined_as(cards.AUTHENTICATION_REQUIRED)
+    asked = decline is not None and decline.decline_code == cards.AUTHENTICATION_REQUIRED
+    return decline if asked else None
+
+
+def _challenged(ledger: Ledger, intent: Json, method: Json, return_url: str | None) -> Json:
+    """Ask the customer, unless they are being asked for this card; emits payment_intent.requires_action."""
+    if intent["status"] == authentication.WAITS and intent["payment_method"] == method["id"]:
+        return intent
+    if ledger.find("payment_method", method["id"]) is None:
+        ledger.put(method)
+    now = ledger.put(
+        {**intent, **authentication.asked(intent, method, return_url), "last_payment_error": None}
+    )
+    ledger.emit("payment_intent.requires_action", now)
+    return now
+
+
+def _keep(ledger: Ledger, intent: Json, method: Json, customer: Presence) -> None:
+    """Keep a card for later if the intent says so, attached to the customer that the intent names.
+
+    Cards that pay invoices are attached by who pays them.
+    """
+    usage = intent["setup_future_usage"]
+    if usage is None:
+        return
+    if usage == "off_session" and customer != "absent":
+        method = cards.set_up(ledger, method)
+    owner = ledger.find("customer", intent["customer"] or "")
+    if owner is None or owner.get("deleted") or intent["_invoice"] is not None:
+        return
+    if method["customer"] is None and not method["_detached"]:
+        cards.attached(ledger, method, owner)
 
 
 def _charged(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -> Json:

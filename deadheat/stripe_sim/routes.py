@@ -25,6 +25,7 @@ from deadheat.stripe_sim import (
     payments,
     search,
     sessions,
+    setup_intents,
     subscriptions,
     webhook_endpoints,
 )
@@ -205,6 +206,14 @@ ROUTES: tuple[Route, ...] = (
     ),
     _route("POST /v1/payment_intents/:id", amendments.intent, "payment_intent", amendments.INTENT),
     _route("GET /v1/payment_intents/:id", payments.retrieve_payment_intent, "payment_intent"),
+    _route("POST /v1/setup_intents", setup_intents.create, "setup_intent", setup_intents.CREATE),
+    _route("GET /v1/setup_intents", setup_intents.listing_of, "list of setup_intent", setup_intents.LIST),
+    _route("GET /v1/setup_intents/:id", setup_intents.retrieve, "setup_intent"),
+    _route("POST /v1/setup_intents/:id", setup_intents.update, "setup_intent", setup_intents.UPDATE),
+    _route(
+        "POST /v1/setup_intents/:id/confirm", setup_intents.confirm, "setup_intent", setup_intents.CONFIRM
+    ),
+    _route("POST /v1/setup_intents/:id/cancel", setup_intents.cancel, "setup_intent", setup_intents.CANCEL),
     _route("GET /v1/charges", payments.list_charges, "list of charge", payments.LIST_CHARGES),
     _route("GET /v1/charges/:id", payments.retrieve_charge, "charge"),
     _route("POST /v1/charges/:id", amendments.charge, "charge", amendments.CHARGE),

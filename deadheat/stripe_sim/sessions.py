@@ -3,7 +3,8 @@
 A session is open until its customer pays, somebody expires it, or its time is up. Nothing keeps two
 open sessions of one customer from both being paid. Paying makes the customer if the session has
 none, then in mode ``subscription`` the subscription with its first invoice, in mode ``payment`` a
-payment; ``checkout.session.completed`` comes last.
+payment, in mode ``setup`` the card that its setup intent waits for; ``checkout.session.completed`` comes
+last. A card that asks for its customer has them there: they pass the challenge on the page.
 
 Source: Stripe API reference, "Checkout Sessions"; Stripe docs, "Fulfill orders".
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import billing, cards, catalog, customers, payments
+from deadheat.stripe_sim import billing, cards, catalog, customers, payments, setup_intents
 from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.api_version import since_basil, ui_modes
 from deadheat.stripe_sim.clock import DAY
@@ -74,6 +75,7 @@ CREATE = {
     "client_reference_id": text(longest=200),
     "customer": text(unset=False),
     "customer_creation": one_of("always", "if_required"),
+    "currency": text(unset=False),
     "customer_email": email,
     "expires_at": timestamp,
     "line_items": listed(_ITEM),
@@ -81,11 +83,12 @@ CREATE = {
     "mode": one_of("payment", "setup", "subscription"),
     "payment_intent_data": _PAYMENT_INTENT_DATA,
     "return_url": text(),
+    "setup_intent_data": setup_intents.DATA,
     "subscription_data": _SUBSCRIPTION_DATA,
     "success_url": text(),
     "ui_mode": text(unset=False),
     **accepted("adaptive_pricing", "after_expiration", "allow_promotion_codes", "automatic_tax"),
-    **accepted("billing_address_collection", "branding_settings", "consent_collection", "currency"),
+    **accepted("billing_address_collection", "branding_settings", "consent_collection"),
     **accepted(
         "custom_fields", "custom_text", "customer_update", "discounts", "excluded_payment_method_types"
     ),
@@ -93,7 +96,7 @@ CREATE = {
     **accepted("payment_method_collection", "payment_method_configuration"),
     **accepted("payment_method_data", "payment_method_options", "payment_method_types", "permissions"),
     **accepted("phone_number_collection", "redirect_on_completion", "saved_payment_method_options"),
-    **accepted("setup_intent_data", "shipping_address_collection", "shipping_options", "submit_type"),
+    **accepted("shipping_address_collection", "shipping_options", "submit_type"),
     **accepted("tax_id_collection", "wallet_options"),
 }
 UPDATE = {"metadata": metadata, **accepted("collected_information", "shipping_options")}
@@ -117,8 +120,9 @@ def create(ledger: Ledger, call: Call) -> Json:
     ui_mode = _ui_mode(args.get("ui_mode"), call.api_version)
     hosted = ui_mode == "hosted"
     customer = _check(ledger, args, hosted=hosted)
-    lines = [_line(ledger, item) for item in args["line_items"]]
-    total = sum(line["amount_total"] for line in lines)
+    lines = [_line(ledger, item) for item in args.get("line_items", ())]
+    saves = args["mode"] == "setup"
+    total = None if saves else sum(line["amount_total"] for line in lines)
     trial = any(name in args.get("subscription_data", {}) for name in ("trial_end", "trial_period_days"))
     made = ledger.new("checkout.session")
     made.update(
@@ -132,7 +136,7 @@ def create(ledger: Ledger, call: Call) -> Json:
         client_reference_id=args.get("client_reference_id"),
         client_secret=None if hosted else f"{made['id']}_secret_{ledger.ids.letters(25)}",
         consent=None,
-        currency=lines[0]["currency"],
+        currency=lines[0]["currency"] if lines else args.get("currency"),
         custom_fields=[],
         customer=customer["id"] if customer else None,
         customer_creation=None if customer else _creation(args),
@@ -147,10 +151,10 @@ def create(ledger: Ledger, call: Call) -> Json:
         mode=args["mode"],
         payment_intent=None,
         payment_link=None,
-        payment_method_collection="always" if args["mode"] == "subscription" else "if_required",
+        payment_method_collection="if_required" if args["mode"] == "payment" else "always",
         payment_method_options={},
         payment_method_types=["card"],
-        payment_status="no_payment_required" if trial else "unpaid",
+        payment_status="no_payment_required" if trial or saves else "unpaid",
         phone_number_collection={"enabled": False},
         recovered_from=None,
         return_url=args.get("return_url"),
@@ -172,6 +176,10 @@ def create(ledger: Ledger, call: Call) -> Json:
         _subscription_data=args.get("subscription_data", {}),
         _api_version=call.api_version,
     )
+    if saves:
+        said = args.get("setup_intent_data", {})
+        setup = setup_intents.intend(ledger, customer=made["customer"], said=said, session=made["id"])
+        made["setup_intent"] = setup["id"]
     ledger.remind(made["expires_at"], made["object"], made["id"])
     return ledger.put(made)
 
@@ -198,6 +206,8 @@ def complete(
     if old["mode"] == "subscription":
         assert customer is not None  # a subscription always has one
         changes.update(_subscribe(ledger, old, customer, method))
+    elif old["mode"] == "setup":
+        _save(ledger, old, customer, method)
     else:
         intent = payments.intend(
             ledger,
@@ -206,7 +216,7 @@ def complete(
             customer=customer["id"] if customer else None,
             said=old["_payment_intent_data"],
         )
-        changes["payment_intent"] = payments.attempt(ledger, intent, method)["id"]
+        changes["payment_intent"] = payments.attempt(ledger, intent, method, customer="authenticates")["id"]
     if old["payment_status"] == "unpaid":
         changes["payment_status"] = "paid"
     done = ledger.put(
@@ -230,8 +240,24 @@ def _refuse_declined(ledger: Ledger, session: Json, method: Json) -> None:
             currency=session["currency"],
             customer=session["customer"],
         )
-        said = payments.attempt(ledger, intent, method)["last_payment_error"]["message"]
+        said = payments.attempt(ledger, intent, method, customer="authenticates")["last_payment_error"][
+            "message"
+        ]
         raise ActRefused(f"Checkout session {session['id']} was not paid and is still open: {said}")
+
+
+def _save(ledger: Ledger, session: Json, customer: Json | None, method: Json) -> None:
+    """Save a card by the setup intent of a session; refuse one that its bank declines."""
+    intent = ledger.need("setup_intent", session["setup_intent"])
+    owned = {**intent, "customer": customer["id"] if customer else None}
+    waits = setup_intents.confirmed(ledger, owned, method, customer="present")
+    if waits["status"] != "requires_action":
+        now = waits
+    else:
+        now = setup_intents.answered(ledger, waits, passes=True)
+    if now["status"] != "succeeded":
+        said = now["last_setup_error"]["message"]
+        raise ActRefused(f"Checkout session {session['id']} saved no card and is still open: {said}")
 
 
 def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
@@ -249,6 +275,7 @@ def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> J
         api_version=session["_api_version"],
         first="before" if since_basil(session["_api_version"]) else "after",
         card=method,
+        presence="authenticates",
     )
     return {"subscription": subscription["id"], "invoice": invoice["id"]}
 
@@ -264,6 +291,9 @@ def _end(ledger: Ledger, session: Json) -> Json:
     """End an open session unpaid; emits checkout.session.expired."""
     ended = ledger.put({**session, "status": "expired", "url": None})
     ledger.emit("checkout.session.expired", ended)
+    if session["setup_intent"] is not None:
+        intent = ledger.need("setup_intent", session["setup_intent"])
+        setup_intents.canceled(ledger, intent, "abandoned")
     return ended
 
 
@@ -310,9 +340,9 @@ def line_items_of(session: Json, args: Json) -> Json:
 
 def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
-    if args["mode"] == "setup":
-        raise invalid("Deadheat does not model checkout sessions in `setup` mode.", param="mode")
-    if not args.get("line_items"):
+    if args["mode"] == "setup" and args.get("line_items"):
+        raise invalid("You can not pass `line_items` in `setup` mode.", param="line_items")
+    if args["mode"] != "setup" and not args.get("line_items"):
         raise missing("line_items")
     if hosted and not args.get("success_url"):
         raise missing("success_url")
@@ -322,6 +352,8 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
         raise invalid(f"You can not pass `subscription_data` in `{args['mode']}` mode.")
     if "payment_intent_data" in args and args["mode"] != "payment":
         raise invalid(f"You can not pass `payment_intent_data` in `{args['mode']}` mode.")
+    if "setup_intent_data" in args and args["mode"] != "setup":
+        raise invalid(f"You can not pass `setup_intent_data` in `{args['mode']}` mode.")
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(
@@ -330,7 +362,7 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
             param="expires_at",
         )
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
-    items = args["line_items"]
+    items = args.get("line_items", ())
     recurring = False
     for n, item in enumerate(items):
         price = catalog.check_item(ledger, item, f"line_items[{n}]")

@@ -177,6 +177,7 @@ def create(ledger: Ledger, call: Call) -> Json:
         api_version=call.api_version,
         first=first[args.get("payment_behavior", "allow_incomplete")],
         card=cards.default_of(ledger, args, customer),
+        presence="absent" if args.get("off_session") else "present",
     )
     return made
 
