@@ -11,7 +11,6 @@ and where the time of either goes (`spent`).
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import statistics
 import sys
@@ -24,6 +23,7 @@ from spent import WHOSE, Spent
 
 from deadheat import World
 from deadheat.bundled import bundled
+from deadheat.engine import loop
 from deadheat.engine.deployment import Grounds, open_deployment
 from deadheat.engine.discover import discover
 from deadheat.engine.run import Run, run_program, warm_up
@@ -62,7 +62,7 @@ def main() -> None:
     where: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory(prefix="deadheat-bench-") as folder:
         for target in TARGETS:
-            where += asyncio.run(measure(target, options.strategy, options.runs, Path(folder)))
+            where += loop.run(measure(target, options.strategy, options.runs, Path(folder)))
     print(f"\n{_row(SPENT, ruled=True)}", *map(_row, where), sep="\n")
 
 
