@@ -68,6 +68,10 @@ class User:
         """Let Stripe try once more to charge what a renewal has left unpaid; it fails with ``decline``."""
         return RetryPayment(self, decline)
 
+    def authenticate(self, *, fails: bool = False) -> Authenticate:
+        """Pass the challenge (3-D Secure) that the user's payments or cards wait for; or fail it."""
+        return Authenticate(self, fails)
+
 
 @dataclass(frozen=True, slots=True)
 class Do:
@@ -113,7 +117,8 @@ class Refund:
 class Renew:
     """Stripe's act: renews the live subscriptions of a user, with an invoice that is paid.
 
-    With a ``decline`` code the payment fails, whatever the card: invoice.payment_failed, past_due.
+    With a ``decline`` code the payment fails, whatever the card: invoice.payment_failed, past_due. With
+    "authentication_required" the payment waits for the customer, and invoice.payment_action_required says so.
     """
 
     user: User
@@ -137,6 +142,17 @@ class RetryPayment:
     def __post_init__(self) -> None:
         """ProgramError for a code that no bank gives."""
         _check_decline(self.decline)
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """The customer's act: answers their bank about each payment intent and setup intent that asks for them.
+
+    Who passes pays the invoice or saves the card that waited; who ``fails`` is asked for another card.
+    """
+
+    user: User
+    fails: bool = False
 
 
 def _check_decline(code: str | None) -> None:
@@ -215,7 +231,7 @@ class Fault:
         )
 
 
-ActOfUser = Pay | Cancel | Refund | Renew | RetryPayment
+ActOfUser = Pay | Cancel | Refund | Renew | RetryPayment | Authenticate
 Act = ActOfUser | AtStripe
 Operation = Do | Act | Deliveries
 
@@ -225,6 +241,7 @@ ACTS: Mapping[str, type[Act]] = {
     "refund": Refund,
     "renew": Renew,
     "retry-payment": RetryPayment,
+    "authenticate": Authenticate,
     "at-stripe": AtStripe,
 }
 """What happens at Stripe, by name; no operation of a target may be called so."""
@@ -272,8 +289,8 @@ class Program:
             if not isinstance(operation, Operation):
                 raise ProgramError(
                     f"not an operation: {operation!r}. Use user.do(…), user.pay(), user.cancel(), "
-                    "user.refund(), user.renew(), user.retry_payment(), world.deliveries(…) or "
-                    "world.at_stripe(…)"
+                    "user.refund(), user.renew(), user.retry_payment(), user.authenticate(), "
+                    "world.deliveries(…) or world.at_stripe(…)"
                 )
         racing = self.operations()[len(self.before) :]
         streams = any(isinstance(o, Deliveries) for o in racing)

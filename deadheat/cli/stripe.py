@@ -84,6 +84,14 @@ def pay(session: str) -> None:
 
 
 @stripe.command()
+@click.argument("intent")
+@click.option("--fail", is_flag=True, help="Do not pass the challenge.")
+def authenticate(intent: str, fail: bool) -> None:
+    """Pass the challenge (3-D Secure) that a payment or setup INTENT waits for."""
+    _do("authenticate", intent=intent, fails="true" if fail else "false")
+
+
+@stripe.command()
 @click.argument("subscription")
 def renew(subscription: str) -> None:
     """Begin a SUBSCRIPTION's next period and charge for it."""

@@ -1,4 +1,4 @@
-"""What people and Stripe do at Stripe itself: pay, cancel, renew, retry, refund, work at the dashboard.
+"""What people and Stripe do at Stripe itself: pay, authenticate, cancel, renew, retry, refund, the dashboard.
 
 An act is one effect at the account. What Stripe would not let anybody do (pay a session that is not
 open) is no failure: it is noted in the step, and the run goes on. Whatever an act makes belongs to
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.errors import ActRefused
 from deadheat.invariants.stripe_json import LIVE
-from deadheat.program import AtStripe, Cancel, Pay, Refund, Renew
+from deadheat.program import AtStripe, Authenticate, Cancel, Pay, Refund, Renew
 from deadheat.stripe_sim import MONTHLY
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deadheat.program import Act, ActOfUser
     from deadheat.stripe_sim import Account
 
+ASKING = ("payment_intent", "setup_intent")
 OWNED = ("customer", "subscription", "invoice", "refund")
 
 
@@ -56,6 +57,13 @@ class Acts:
             else:
                 self.account.complete_session(session)
                 yield session
+        elif isinstance(act, Authenticate):
+            asking = self._asking(part)
+            for intent in asking:
+                self.account.authenticate(intent, fails=act.fails)
+                yield intent
+            if not asking:
+                yield "there was nothing to authenticate"
         elif isinstance(act, Refund):
             for invoice in self._paid_invoices(part)[-1:]:
                 self.account.refund_invoice(invoice)
@@ -80,6 +88,15 @@ class Acts:
         if act.thing == "subscription":
             self.account.subscribe_customer(customer, MONTHLY)
         return customer
+
+    def _asking(self, part: Part) -> list[str]:
+        """Give the intents of a user that wait for them to authenticate."""
+        found, mine = [], self._customers(part)
+        for kind, intent_id in self.account.ids_since(self.mark):
+            intent = self.account.object(kind, intent_id) if kind in ASKING else None
+            if intent and intent["status"] == "requires_action" and {intent_id, intent["customer"]} & mine:
+                found.append(intent_id)
+        return found
 
     def _live_subscriptions(self, part: Part) -> list[str]:
         made, mine = self.account.made_since(self.mark), self._customers(part)

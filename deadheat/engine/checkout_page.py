@@ -118,10 +118,13 @@ def _form(session: dict[str, Any]) -> str:
     )
     cancel = session["cancel_url"]
     back = f'<p><a href="{escape(cancel)}">Back without paying</a>' if _is_web(cancel) else ""
+    total, saves = session["amount_total"], session["mode"] == "setup"
+    price = "Nothing to pay" if saves else amount(total, session["currency"])
     return (
-        f"<p><strong>{amount(session['amount_total'], session['currency'])}</strong>, "
+        f"<p><strong>{price}</strong>, "
         f"mode {escape(session['mode'])}<br><code>{escape(session['id'])}</code>\n{email}\n"
-        '<p><form id="pay" method="post"><button name="act" value="pay">Pay</button></form>'
+        '<p><form id="pay" method="post"><button name="act" value="pay">'
+        f"{'Save the card' if saves else 'Pay'}</button></form>"
         '<form method="post"><button name="act" value="expire">Expire the session</button></form>\n' + back
     )
 

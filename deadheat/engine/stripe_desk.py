@@ -24,7 +24,7 @@ from deadheat.safety import is_loopback
 from deadheat.stripe_sim import ApiResponse, Problem, form
 from deadheat.stripe_sim.access import authorize
 from deadheat.stripe_sim.api_error import ApiError
-from deadheat.stripe_sim.params import integer, listed, record, text
+from deadheat.stripe_sim.params import boolean, integer, listed, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -80,6 +80,11 @@ class Desk:
         """Pay an open checkout session as its customer."""
         mark = self.account.mark()
         return self._done(self.account.complete_session(session), mark)
+
+    async def authenticate(self, *, intent: str, fails: bool = False) -> Json:
+        """Pass as the customer the challenge that a payment intent or setup intent waits for, or fail it."""
+        mark = self.account.mark()
+        return self._done(self.account.authenticate(intent, fails=fails), mark)
 
     async def renew(self, *, subscription: str) -> Json:
         """Begin a subscription's next period and charge for it."""
@@ -149,6 +154,10 @@ _SHOWN = integer(1, SHOWN_MAX)
 COMMANDS: Mapping[str, tuple[Callable[..., Awaitable[Json]], Check]] = {
     "trigger": (Desk.trigger, record({"type": _TEXT, "customer": _TEXT}, required=("type",))),
     "pay": (Desk.pay, record({"session": _TEXT}, required=("session",))),
+    "authenticate": (
+        Desk.authenticate,
+        record({"intent": _TEXT, "fails": boolean}, required=("intent",)),
+    ),
     "renew": (Desk.renew, record({"subscription": _TEXT}, required=("subscription",))),
     "cancel": (Desk.cancel, record({"subscription": _TEXT}, required=("subscription",))),
     "resend": (Desk.resend, record({"event": _TEXT}, required=("event",))),

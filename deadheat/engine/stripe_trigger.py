@@ -154,6 +154,34 @@ def _decline(account: Account, customer: str | None) -> str:
     return str(after["latest_invoice"])
 
 
+def _ask(account: Account, customer: str | None) -> None:
+    """Have the bank ask for the customer at a renewal."""
+    subscription = _going_on(account, customer)
+    account.renew_subscription(subscription["id"], decline="authentication_required")
+
+
+def _new_setup(account: Account, customer: str | None, **more: Any) -> str:
+    made = ask(account, "POST", "setup_intents", customer=customer or _new_customer(account), **more)
+    return str(made["id"])
+
+
+def _set_up(account: Account, customer: str | None) -> None:
+    _new_setup(account, customer, payment_method="pm_card_visa", confirm=True)
+
+
+def _ask_to_set_up(account: Account, customer: str | None) -> str:
+    card = "pm_card_authenticationRequired"
+    return _new_setup(account, customer, payment_method=card, confirm=True)
+
+
+def _fail_to_set_up(account: Account, customer: str | None) -> None:
+    account.authenticate(_ask_to_set_up(account, customer), fails=True)
+
+
+def _cancel_setup(account: Account, customer: str | None) -> None:
+    ask(account, "POST", "setup_intents", _new_setup(account, customer), "cancel")
+
+
 def _void_invoice(account: Account, customer: str | None) -> None:
     ask(account, "POST", "invoices", _decline(account, customer), "void")
 
@@ -222,14 +250,21 @@ RECIPES: Mapping[str, _Recipe] = {
     "invoice.finalized": _Recipe(_bill),
     "invoice.marked_uncollectible": _Recipe(_give_up_invoice),
     "invoice.paid": _Recipe(_charge),
+    "invoice.payment_action_required": _Recipe(_ask),
     "invoice.payment_failed": _Recipe(_decline),
     "invoice.payment_succeeded": _Recipe(_charge),
     "invoice.voided": _Recipe(_void_invoice),
     "payment_intent.payment_failed": _Recipe(_decline),
+    "payment_intent.requires_action": _Recipe(_ask),
     "payment_intent.succeeded": _Recipe(_charge),
     "payment_method.attached": _Recipe(_pay_session),
     "price.created": _Recipe(_new_price, takes_customer=False),
     "product.created": _Recipe(_new_product, takes_customer=False),
     "refund.created": _Recipe(_refund),
+    "setup_intent.canceled": _Recipe(_cancel_setup),
+    "setup_intent.created": _Recipe(_new_setup),
+    "setup_intent.requires_action": _Recipe(_ask_to_set_up),
+    "setup_intent.setup_failed": _Recipe(_fail_to_set_up),
+    "setup_intent.succeeded": _Recipe(_set_up),
 }
 """What makes each type. A type that is not here has no effect in the account to follow from."""

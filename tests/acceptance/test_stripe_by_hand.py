@@ -90,6 +90,13 @@ def subscription_of(served: Serving) -> str:
     return str(api(served, "GET", f"checkout/sessions/{session}")["subscription"])
 
 
+def intent_of(served: Serving) -> str:
+    card = {"payment_method": "pm_card_authenticationRequired", "confirm": "true"}
+    made = api(served, "POST", "payment_intents", data={"amount": "500", "currency": "usd", **card})
+    assert made["status"] == "requires_action"
+    return str(made["id"])
+
+
 def event_of(served: Serving) -> str:
     made = customer_of(served)
     events = api(served, "GET", "events", params={"type": "customer.created"})["data"]
@@ -114,9 +121,15 @@ def received(receiver: Receiver, event_id: str, secret: str) -> stripe.Event:
     ("command", "code"), sorted({(c, n) for _, c, n in COMMANDS if c.startswith(BY_HAND)})
 )
 def test_the_documented_command_runs(command: str, code: int, here: Serving) -> None:
-    makers = {"cus": customer_of, "cs_test": session_of, "sub": subscription_of, "evt": event_of}
+    makers = {
+        "cus": customer_of,
+        "cs_test": session_of,
+        "evt": event_of,
+        "pi": intent_of,
+        "sub": subscription_of,
+    }
     words = [
-        makers[found[1]](here) if (found := re.fullmatch(r"(cus|cs_test|sub|evt)_\w+", word)) else word
+        makers[found[1]](here) if (found := re.fullmatch(rf"({'|'.join(makers)})_\w+", word)) else word
         for word in shlex.split(command)[2:]
     ]
     done = subprocess.run(

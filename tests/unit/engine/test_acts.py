@@ -112,6 +112,30 @@ def test_a_renewal_that_fails_is_tried_again_until_it_is_paid_or_ended() -> None
             assert "has no open invoice" in stage.acts.do(stage.ada.retry_payment(), "A")[0]
 
 
+@pytest.mark.parametrize(("fails", "status"), [(False, "active"), (True, "past_due")])
+def test_who_is_asked_at_a_renewal_answers_for_themselves(fails: bool, status: str) -> None:
+    stage = Stage()
+    for user in (stage.ada, stage.bob):
+        stage.opens(user)
+        stage.acts.do(user.pay(), "A")
+        stage.acts.do(user.renew(decline="authentication_required"), "A")
+    assert stage.statuses() == ["past_due", "past_due"]
+    (intent,) = stage.acts.do(stage.ada.authenticate(fails=fails), "A")
+    assert stage.statuses() == [status, "past_due"]
+    asked = stage.account.object("payment_intent", intent)
+    assert asked is not None
+    assert asked["status"] == ("requires_payment_method" if fails else "succeeded")
+    assert stage.acts.do(stage.ada.authenticate(), "A") == ["there was nothing to authenticate"]
+
+
+def test_a_card_without_a_customer_is_saved_by_whom_the_call_was_for() -> None:
+    stage = Stage()
+    card = {"payment_method": "pm_card_authenticationRequired", "confirm": True}
+    intent = stage.post("/v1/setup_intents", card, stage.ada)
+    assert stage.acts.do(stage.bob.authenticate(), "A") == ["there was nothing to authenticate"]
+    assert stage.acts.do(stage.ada.authenticate(), "A") == [intent]
+
+
 def test_what_is_made_at_the_dashboard_is_nobodys() -> None:
     stage = Stage()
     before = dict(stage.cast.owner)

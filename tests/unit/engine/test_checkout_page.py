@@ -79,6 +79,18 @@ def test_what_is_no_web_address_is_not_followed(url: str) -> None:
     assert b"is complete" in paid.body
 
 
+def test_a_page_that_saves_a_card_asks_for_no_money() -> None:
+    made = account()
+    mark = made.mark()
+    asked = {"mode": "setup", "success_url": "https://app.test/done", "customer_email": "a@b.test"}
+    post(made, "/v1/checkout/sessions", **asked)
+    opened = made.made_since(mark).sessions[0]
+    shown = visit(made, opened["id"]).body
+    assert b"Nothing to pay" in shown
+    assert b"Save the card" in shown
+    assert visit(made, opened["id"], "POST", b"act=pay").status == 303
+
+
 def test_a_session_is_paid_once() -> None:
     made = account()
     opened = session(made)

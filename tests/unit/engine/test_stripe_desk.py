@@ -141,6 +141,20 @@ def test_a_subscription_is_renewed_and_canceled() -> None:
     assert refused(made, "cancel", subscription="sub_none")[0] == 409
 
 
+def test_the_customer_answers_their_bank() -> None:
+    made = account()
+    asking = done(made, "trigger", type="payment_intent.requires_action")["object"]["id"]
+    failed = done(made, "authenticate", intent=asking, fails="true")
+    assert failed["object"]["status"] == "requires_payment_method"
+    assert refused(made, "authenticate", intent=asking)[0] == 409
+    saving = done(made, "trigger", type="setup_intent.requires_action")["object"]["id"]
+    saved = done(made, "authenticate", intent=saving)
+    assert [event["type"] for event in saved["events"]] == [
+        "payment_method.attached",
+        "setup_intent.succeeded",
+    ]
+
+
 def test_events_are_listed_newest_first_by_type() -> None:
     made = account()
     done(made, "trigger", type="customer.updated")
