@@ -13,14 +13,17 @@ from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
     boolean,
+    currency,
     integer,
     listed,
     listing,
     merged,
     metadata,
     one_of,
+    only,
     record,
     text,
+    unmodelled,
 )
 from deadheat.stripe_sim.present import listed as listed_object
 
@@ -35,7 +38,13 @@ YEARLY = "price_deadheat_yearly"
 
 _INTERVALS_MAX = {"day": 1095, "week": 156, "month": 36, "year": 3}
 _INTERVAL = record(
-    {"interval": one_of(*_INTERVALS_MAX), "interval_count": integer(1, 1095)},
+    {
+        "interval": one_of(*_INTERVALS_MAX),
+        "interval_count": integer(1, 1095),
+        "usage_type": only("licensed"),
+        **accepted("trial_period_days"),
+        **unmodelled("meter"),
+    },
     required=("interval",),
 )
 
@@ -50,6 +59,18 @@ def _recurring(value: Any, name: str) -> Any:
     return given
 
 
+def _decimal(value: Any, name: str) -> int:
+    """Accept an amount in cents as a decimal; parts of a cent are not modelled."""
+    whole, _, rest = str(value).partition(".")
+    if rest.strip("0"):
+        raise invalid(f"Deadheat does not model parts of a cent: `{name}`.", param=name)
+    return int(integer(0)(whole, name))
+
+
+_AMOUNT = {"unit_amount": integer(0), "unit_amount_decimal": _decimal}
+_NOT_PER_UNIT = unmodelled(
+    "currency_options", "custom_unit_amount", "tiers", "tiers_mode", "transform_quantity"
+)
 _NEW_PRODUCT = {
     "name": text(unset=False),
     "metadata": metadata,
@@ -57,8 +78,8 @@ _NEW_PRODUCT = {
 }
 PRICE_DATA = record(
     {
-        "currency": text(unset=False),
-        "unit_amount": integer(0),
+        "currency": currency,
+        **_AMOUNT,
         "product": text(unset=False),
         "product_data": record(
             {
@@ -69,7 +90,7 @@ PRICE_DATA = record(
             required=("name",),
         ),
         "recurring": _recurring,
-        **accepted("tax_behavior", "unit_amount_decimal"),
+        **accepted("tax_behavior"),
     },
     required=("currency",),
 )
@@ -86,13 +107,14 @@ UPDATE_PRODUCT = {
 }
 _DEFAULT_PRICE = record(
     {
-        "currency": text(unset=False),
+        "currency": currency,
         "metadata": metadata,
         "recurring": _recurring,
-        "unit_amount": integer(0),
+        **_AMOUNT,
         **accepted("tax_behavior"),
+        **unmodelled("currency_options", "custom_unit_amount"),
     },
-    required=("currency", "unit_amount"),
+    required=("currency",),
 )
 CREATE_PRODUCT = {
     **UPDATE_PRODUCT,
@@ -111,18 +133,19 @@ UPDATE_PRICE = {
 }
 CREATE_PRICE = {
     **UPDATE_PRICE,
-    "billing_scheme": one_of("per_unit"),
-    "currency": text(unset=False),
+    "billing_scheme": only("per_unit"),
+    "currency": currency,
     "product": text(unset=False),
     "product_data": record(_NEW_PRODUCT, required=("name",)),
     "recurring": _recurring,
-    "unit_amount": integer(0),
+    **_AMOUNT,
+    **_NOT_PER_UNIT,
 }
 LIST_FEATURES = listing()
 LIST_PRODUCTS = listing(active=boolean, ids=listed(text(unset=False)), **accepted("shippable", "url"))
 LIST_PRICES = listing(
     active=boolean,
-    currency=text(unset=False),
+    currency=currency,
     lookup_keys=listed(text(unset=False)),
     product=text(unset=False),
     type=one_of("one_time", "recurring"),
@@ -160,6 +183,7 @@ def check_item(ledger: Ledger, item: Json, at: str) -> Json | None:
         ledger.need("product", data["product"], param=f"{at}[price_data][product]")
     elif "product_data" not in data:
         raise invalid("You must provide one of `product` or `product_data`.", param=f"{at}[price_data]")
+    _amount(data, f"{at}[price_data]")
     return None
 
 
@@ -202,6 +226,8 @@ def create_product(ledger: Ledger, call: Call) -> Json:
     args = call.args
     if "id" in args and ledger.find("product", args["id"]) is not None:
         raise invalid("Product already exists.", param="id", code="resource_already_exists")
+    if "default_price_data" in args:
+        _amount(args["default_price_data"], "default_price_data")
     made = _product(ledger, args["name"], object_id=args.get("id"))
     kept: Json = {name: args[name] for name in ("active", "description", "url") if name in args}
     made = ledger.put({**made, **kept, "metadata": merged({}, args.get("metadata", {}))})
@@ -239,8 +265,7 @@ def update_product(ledger: Ledger, call: Call) -> Json:
 def create_price(ledger: Ledger, call: Call) -> Json:
     """POST /v1/prices, of a product or with a new one; emits price.created."""
     args = call.args
-    if "unit_amount" not in args:
-        raise missing("unit_amount")
+    _amount(args)
     if "product" in args:
         product = ledger.need("product", args["product"], param="product")["id"]
     elif "product_data" not in args:
@@ -319,6 +344,14 @@ def list_prices(ledger: Ledger, call: Call) -> Json:
     )
 
 
+def _amount(args: Json, at: str = "") -> int:
+    """Give what one unit costs, however it is said; ApiError where it is not."""
+    for name in _AMOUNT:
+        if name in args:
+            return int(args[name])
+    raise missing(f"{at}[unit_amount]" if at else "unit_amount")
+
+
 def _product(ledger: Ledger, name: str, *, object_id: str | None = None, **fields: Any) -> Json:
     made = ledger.new(
         "product",
@@ -345,7 +378,7 @@ def _price(
     ledger: Ledger, args: Json, product: str, *, object_id: str | None = None, lookup_key: str | None = None
 ) -> Json:
     recurring = args.get("recurring")
-    amount = args.get("unit_amount", 0)
+    amount = _amount(args)
     made = ledger.new(
         "price",
         active=True,

@@ -17,7 +17,16 @@ from deadheat.stripe_sim import cards, invoices, payments
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.authentication import WAITS
 from deadheat.stripe_sim.clock import DAY
-from deadheat.stripe_sim.params import accepted, boolean, integer, metadata, one_of, text
+from deadheat.stripe_sim.params import (
+    accepted,
+    boolean,
+    currency,
+    integer,
+    metadata,
+    one_of,
+    text,
+    unmodelled,
+)
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.authentication import Presence
@@ -36,11 +45,17 @@ PAY = {
     **accepted("forgive", "mandate", "source"),
 }
 FINALIZE = {"auto_advance": boolean}
+_SAID = {
+    **accepted("mandate_data", "payment_method_options", "radar_options", "receipt_email", "shipping"),
+    **accepted("use_stripe_sdk"),
+    **unmodelled("confirmation_token", "error_on_requires_action", "mandate", "payment_method_data"),
+}
+"""What may be said when a payment is made as well as when it is confirmed."""
 CREATE_INTENT = {
     "amount": integer(1),
     "capture_method": payments.CAPTURE,
     "confirm": boolean,
-    "currency": text(unset=False),
+    "currency": currency,
     "customer": text(unset=False),
     "description": text(),
     "metadata": metadata,
@@ -48,14 +63,22 @@ CREATE_INTENT = {
     "payment_method": text(unset=False),
     "return_url": text(unset=False),
     "setup_future_usage": one_of("off_session", "on_session"),
-    **accepted("automatic_payment_methods", "payment_method_types", "receipt_email", "use_stripe_sdk"),
+    **_SAID,
+    **accepted("automatic_payment_methods", "confirmation_method", "excluded_payment_method_types"),
+    **accepted("payment_method_configuration", "payment_method_types", "statement_descriptor"),
+    **accepted("statement_descriptor_suffix"),
+    **unmodelled("application_fee_amount", "on_behalf_of", "transfer_data", "transfer_group"),
 }
 CONFIRM = {
     "off_session": boolean,
     "payment_method": text(unset=False),
     "return_url": text(unset=False),
     "setup_future_usage": one_of("off_session", "on_session"),
-    **accepted("receipt_email", "use_stripe_sdk"),
+    **_SAID,
+    **accepted("capture_method", "payment_method_types"),
+}
+CANCEL_INTENT = {
+    "cancellation_reason": one_of("abandoned", "duplicate", "fraudulent", "requested_by_customer"),
 }
 
 
@@ -261,10 +284,13 @@ def confirm(ledger: Ledger, call: Call) -> Json:
     """
     intent = ledger.need("payment_intent", call.path_id)
     if intent["status"] not in ("requires_payment_method", "requires_confirmation", WAITS):
-        raise invalid(
-            f"You cannot confirm this PaymentIntent because it has a status of {intent['status']}.",
-            code="payment_intent_unexpected_state",
-        )
+        why = {
+            "succeeded": "it has already succeeded after being previously confirmed",
+            "canceled": "it has a status of canceled. Only a PaymentIntent with one of the following "
+            "statuses may be confirmed: requires_confirmation, requires_payment_method, requires_action",
+        }[intent["status"]]
+        message = f"You cannot confirm this PaymentIntent because {why}."
+        raise payments.unexpected(intent, message, call.api_version)
     named = call.args.get("payment_method") or intent["payment_method"]
     if named is None:
         raise _no_method()
@@ -276,13 +302,20 @@ def confirm(ledger: Ledger, call: Call) -> Json:
 def cancel_intent(ledger: Ledger, call: Call) -> Json:
     """POST /v1/payment_intents/:id/cancel; not of an invoice, which is voided instead."""
     intent = ledger.need("payment_intent", call.path_id)
-    if intent["_invoice"] is not None or intent["status"] in ("succeeded", "canceled"):
-        raise invalid(
-            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']} or pays an "
-            "invoice.",
-            code="payment_intent_unexpected_state",
+    if intent["status"] in ("succeeded", "canceled"):
+        why = (
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a "
+            "PaymentIntent with one of the following statuses may be canceled: requires_payment_method, "
+            "requires_capture, requires_confirmation, requires_action, processing."
         )
-    return payments.canceled(ledger, intent, "requested_by_customer")
+        raise payments.unexpected(intent, why, call.api_version)
+    if intent["_invoice"] is not None:
+        raise payments.unexpected(
+            intent,
+            "You cannot cancel this PaymentIntent because it pays an invoice: void the invoice instead.",
+            call.api_version,
+        )
+    return payments.canceled(ledger, intent, call.args.get("cancellation_reason"))
 
 
 def _confirmed(ledger: Ledger, intent: Json, method: Json, call: Call) -> Json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim.api_error import no_such
 from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, text
+from deadheat.stripe_sim.params import accepted, currency, integer, listing, merged, metadata, text
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CREATE = {
     "amount": integer(),
-    "currency": text(unset=False),
+    "currency": currency,
     "description": text(longest=350),
     "metadata": metadata,
 }

@@ -73,6 +73,13 @@ timestamp = integer(0, 9_999_999_999)
 """Accept seconds since 1970, up to the year 2286."""
 
 
+def currency(value: Any, name: str) -> str:
+    """Accept a three-letter currency code, in whatever case; Stripe keeps it in lower case."""
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z]{3}", value):
+        raise invalid(f"Invalid currency: {_brief(value)}.", param=name)
+    return value.lower()
+
+
 def boolean(value: Any, name: str) -> bool:
     """Accept ``true`` or ``false``."""
     if value not in ("true", "false"):
@@ -146,6 +153,11 @@ def listed(item: Check) -> Check:
 def anything(value: Any, name: str) -> Any:
     """Accept whatever is sent: a parameter that Stripe has and no race depends on."""
     return value
+
+
+def unmodelled(*names: str) -> dict[str, Check]:
+    """Name parameters that Stripe has and that change what a call does in a way that is not modelled."""
+    return dict.fromkeys(names, only())
 
 
 def accepted(*names: str) -> dict[str, Check]:

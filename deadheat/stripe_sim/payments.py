@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import authentication, cards
-from deadheat.stripe_sim.api_error import ApiError, Problem, invalid, missing
+from deadheat.stripe_sim.api_error import ApiError, Problem, invalid
 from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.cards import Decline
 from deadheat.stripe_sim.lists import list_of
@@ -42,6 +42,7 @@ CAPTURE = only("automatic", "automatic_async")
 LIST_REFUNDS = listing(charge=text(unset=False), payment_intent=text(unset=False))
 LIST_CHARGES = listing(customer=text(unset=False), payment_intent=text(unset=False))
 LIST_PAYMENT_INTENTS = listing(customer=text(unset=False))
+RETRIEVE_PAYMENT_INTENT = accepted("client_secret")
 INTENTS_SINCE = 1_552_608_000
 """From when on an invoice that is finalized has a payment intent: 15 March 2019, in seconds since 1970."""
 
@@ -253,7 +254,19 @@ def waiting(ledger: Ledger, intent_id: str, version: str, *, kind: str) -> ApiEr
     )
 
 
-def canceled(ledger: Ledger, intent: Json, reason: str) -> Json:
+def unexpected(intent: Json, message: str, version: str) -> ApiError:
+    """Give the 400 of a call that an intent of this status does not take; the intent comes with it."""
+    return ApiError(
+        Problem(
+            status=400,
+            message=message,
+            code="payment_intent_unexpected_state",
+            extra={"payment_intent": present(intent, version)},
+        )
+    )
+
+
+def canceled(ledger: Ledger, intent: Json, reason: str | None) -> Json:
     """Cancel an intent that was not paid; emits payment_intent.canceled."""
     now = ledger.put(
         {
@@ -358,14 +371,15 @@ def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -
 def refund(ledger: Ledger, charge: Json, args: Json) -> Json:
     """Give back ``amount`` or all that is left; emits refund.created and charge.refunded."""
     if not charge["paid"]:
-        raise invalid(f"Charge {charge['id']} was not successful, so there is nothing to refund.")
+        raise _nothing_paid(charge["payment_intent"] or charge["id"])
     left = charge["amount"] - charge["amount_refunded"]
     if left == 0:
         message = f"Charge {charge['id']} has already been refunded."
         raise invalid(message, code="charge_already_refunded")
     amount = args.get("amount", left)
     if amount > left:
-        message = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+        asked, rest = (_money(cents, charge["currency"]) for cents in (amount, left))
+        message = f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})"
         raise invalid(message, param="amount")
     made = ledger.new(
         "refund",
@@ -382,6 +396,7 @@ def refund(ledger: Ledger, charge: Json, args: Json) -> Json:
         status="succeeded",
         transfer_reversal=None,
     )
+    del made["livemode"]  # one of the few kinds without it
     ledger.put(made)
     ledger.emit("refund.created", made)
     refunded = charge["amount_refunded"] + amount
@@ -397,12 +412,22 @@ def create_refund(ledger: Ledger, call: Call) -> Json:
     elif "payment_intent" in args:
         intent = ledger.need("payment_intent", args["payment_intent"], param="payment_intent")
         if intent["latest_charge"] is None:
-            message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
-            raise invalid(message, param="payment_intent")
+            raise _nothing_paid(intent["id"])
         charge = ledger.need("charge", intent["latest_charge"], param="payment_intent")
     else:
-        raise missing("charge")
+        raise invalid(
+            "One of the following params should be provided for this request: payment_intent or charge.",
+            code="parameter_missing",
+        )
     return refund(ledger, charge, args)
+
+
+def _nothing_paid(payment: str) -> ApiError:
+    return invalid(f"This PaymentIntent ({payment}) does not have a successful charge to refund.")
+
+
+def _money(cents: int, currency: str) -> str:
+    return f"${cents / 100:.2f}" if currency == "usd" else f"{cents / 100:.2f} {currency}"
 
 
 def charge_of(ledger: Ledger, invoice: Json) -> Json | None:

@@ -197,7 +197,12 @@ ROUTES: tuple[Route, ...] = (
         ("amount", "currency"),
     ),
     _route("POST /v1/payment_intents/:id/confirm", collection.confirm, "payment_intent", collection.CONFIRM),
-    _route("POST /v1/payment_intents/:id/cancel", collection.cancel_intent, "payment_intent"),
+    _route(
+        "POST /v1/payment_intents/:id/cancel",
+        collection.cancel_intent,
+        "payment_intent",
+        collection.CANCEL_INTENT,
+    ),
     _route(
         "GET /v1/payment_intents",
         payments.list_payment_intents,
@@ -205,7 +210,12 @@ ROUTES: tuple[Route, ...] = (
         payments.LIST_PAYMENT_INTENTS,
     ),
     _route("POST /v1/payment_intents/:id", amendments.intent, "payment_intent", amendments.INTENT),
-    _route("GET /v1/payment_intents/:id", payments.retrieve_payment_intent, "payment_intent"),
+    _route(
+        "GET /v1/payment_intents/:id",
+        payments.retrieve_payment_intent,
+        "payment_intent",
+        payments.RETRIEVE_PAYMENT_INTENT,
+    ),
     _route("POST /v1/setup_intents", setup_intents.create, "setup_intent", setup_intents.CREATE),
     _route("GET /v1/setup_intents", setup_intents.listing_of, "list of setup_intent", setup_intents.LIST),
     _route("GET /v1/setup_intents/:id", setup_intents.retrieve, "setup_intent"),

@@ -16,6 +16,7 @@ from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
     boolean,
+    currency,
     either,
     integer,
     listing,
@@ -26,6 +27,7 @@ from deadheat.stripe_sim.params import (
     record,
     text,
     timestamp,
+    unmodelled,
     unsettable,
 )
 
@@ -78,11 +80,6 @@ _PAYMENT_SETTINGS = record(
 )
 
 
-def _unmodelled(value: object, name: str) -> None:
-    """Refuse what would change what is billed and is not modelled, rather than bill it wrongly."""
-    raise invalid(f"Deadheat does not model `{name}`.", param=name)
-
-
 _BOTH = {
     "cancel_at": unsettable(timestamp),
     "cancel_at_period_end": boolean,
@@ -97,28 +94,17 @@ _BOTH = {
     "trial_settings": TRIAL_SETTINGS,
     **accepted("automatic_tax", "days_until_due", "default_tax_rates", "discounts", "invoice_settings"),
     **accepted("on_behalf_of", "proration_behavior"),
-    **dict.fromkeys(
-        (
-            "add_invoice_items",
-            "application_fee_percent",
-            "billing_thresholds",
-            "default_source",
-            "pending_invoice_item_interval",
-            "transfer_data",
-        ),
-        _unmodelled,
-    ),
+    **unmodelled("add_invoice_items", "application_fee_percent", "billing_thresholds", "default_source"),
+    **unmodelled("pending_invoice_item_interval", "transfer_data"),
     "trial_from_plan": only("false"),
 }
 CREATE = {
     **_BOTH,
-    "currency": text(unset=False),
+    "currency": currency,
     "customer": text(unset=False),
     "payment_behavior": one_of("allow_incomplete", "default_incomplete", "error_if_incomplete"),
     "trial_period_days": integer(1, 730),
-    "backdate_start_date": _unmodelled,
-    "billing_cycle_anchor": _unmodelled,
-    "billing_cycle_anchor_config": _unmodelled,
+    **unmodelled("backdate_start_date", "billing_cycle_anchor", "billing_cycle_anchor_config"),
     **accepted("billing_mode"),
 }
 UPDATE = {
