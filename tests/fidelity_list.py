@@ -190,8 +190,8 @@ NOT_THERE = (
     "it in the same moment",
     "the hour that a renewal's invoice stays a draft, the schedule of retries (each is an act), and renewals "
     "by the clock: a period ends when a scenario says so",
-    "the events `invoice.updated` (but for credit notes and `POST /v1/invoices/:id`), `invoice.upcoming` and "
-    "`invoice_payment.paid`; invoice payments by their own id",
+    "the events `invoice.updated` (but for credit notes and `POST /v1/invoices/:id`) and `invoice.upcoming`; "
+    "several payments of one invoice (`attach_payment`)",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
     "`discounts`, `invoice_creation` and `payment_method_collection` of a checkout session, and "

@@ -254,6 +254,7 @@ RECIPES: Mapping[str, _Recipe] = {
     "invoice.payment_failed": _Recipe(_decline),
     "invoice.payment_succeeded": _Recipe(_charge),
     "invoice.voided": _Recipe(_void_invoice),
+    "invoice_payment.paid": _Recipe(_charge),
     "payment_intent.payment_failed": _Recipe(_decline),
     "payment_intent.requires_action": _Recipe(_ask),
     "payment_intent.succeeded": _Recipe(_charge),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import invoices, sessions
+from deadheat.stripe_sim import invoice_payments, invoices, sessions
 from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.api_version import since_basil
 from deadheat.stripe_sim.present import listed, present
 
 if TYPE_CHECKING:
@@ -173,9 +174,9 @@ def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> An
     if (kind, step) == ("checkout.session", "line_items"):
         return sessions.line_items_of(kept, {})
     if (kind, step) == ("invoice", "payments"):
-        return invoices.payments_of(kept)
+        return invoice_payments.shown_in(kept) if since_basil(version) else None
     if (kind, step) == ("invoice", "confirmation_secret"):
-        return invoices.secret_of(ledger, kept)
+        return invoices.secret_of(ledger, kept) if since_basil(version) else None
     if (kind, step) == ("customer", "subscriptions"):
         live = [s for s in ledger.of("subscription", customer=kept["id"]) if s["status"] != "canceled"]
         data = [present(s, version) for s in reversed(live)]

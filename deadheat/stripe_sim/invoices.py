@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from deadheat.stripe_sim import credits, payments
-from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim import credits, invoice_payments, payments
 from deadheat.stripe_sim.lists import list_of, part_of
-from deadheat.stripe_sim.params import accepted, integer, listing, one_of, record, text
+from deadheat.stripe_sim.params import accepted, integer, listing, one_of, text
 from deadheat.stripe_sim.present import listed as list_object
 from deadheat.stripe_sim.present import present
 
@@ -29,27 +28,11 @@ LIST = listing(
     subscription=text(unset=False),
     **accepted("collection_method", "due_date"),
 )
-_PAGE = {
+LINES = {
     "limit": integer(1, 100),
     "starting_after": text(unset=False),
     "ending_before": text(unset=False),
 }
-LINES = _PAGE
-LIST_PAYMENTS = {
-    **_PAGE,
-    "invoice": text(unset=False),
-    "payment": record(
-        {
-            "charge": text(unset=False),
-            "payment_intent": text(unset=False),
-            "type": one_of("charge", "payment_intent"),
-        },
-        required=("type",),
-    ),
-    "status": one_of("canceled", "open", "paid"),
-    **accepted("created"),
-}
-
 _NOTHING: Json = {
     **dict.fromkeys(("account_tax_ids", "application", "automatically_finalizes_at", "custom_fields")),
     **dict.fromkeys(("customer_shipping", "default_source", "effective_at", "footer", "from_invoice")),
@@ -205,7 +188,10 @@ def drafted(ledger: Ledger, invoice: Json) -> Json:
 
 
 def paid(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
-    """Mark an open invoice paid, by a charge or by nothing; emits invoice.paid and .payment_succeeded."""
+    """Mark an open invoice paid, by a charge or by nothing.
+
+    Emits invoice.paid and invoice.payment_succeeded, and invoice_payment.paid last if there is a charge.
+    """
     settled = {
         **invoice,
         "amount_paid": invoice["amount_due"],
@@ -221,6 +207,7 @@ def paid(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
     ledger.put(settled)
     ledger.emit("invoice.paid", settled)
     ledger.emit("invoice.payment_succeeded", settled)
+    invoice_payments.tell_paid(ledger, settled)
     return settled
 
 
@@ -302,64 +289,11 @@ def credited(invoice: Json) -> int:
     return int(pre + post)
 
 
-def payments_of(invoice: Json) -> Json:
-    """Give the list ``payments``, which an invoice shows when it is expanded."""
-    paid = invoice["status"] == "paid"
-    made = {
-        "id": invoice["_payment"],
-        "object": "invoice_payment",
-        "amount_paid": invoice["amount_paid"] if paid else None,
-        "amount_requested": invoice["amount_due"],
-        "created": invoice["created"],
-        "currency": invoice["currency"],
-        "invoice": invoice["id"],
-        "is_default": True,
-        "livemode": False,
-        "payment": _paid_by(invoice),
-        "status": {"paid": "paid", "void": "canceled"}.get(invoice["status"], "open"),
-        "status_transitions": {
-            "canceled_at": invoice["status_transitions"]["voided_at"],
-            "paid_at": invoice["status_transitions"]["paid_at"],
-        },
-    }
-    return {
-        "object": "list",
-        "data": [made] if invoice["_payment"] and (invoice["amount_paid"] or not paid) else [],
-        "has_more": False,
-        "url": "/v1/invoice_payments",
-    }
-
-
 def lines(ledger: Ledger, call: Call) -> Json:
     """GET /v1/invoices/:id/lines, first to last."""
     invoice = present(ledger.need("invoice", call.path_id), call.api_version)
     found, has_more = part_of(invoice["lines"]["data"], call.args)
     return list_object(found, call.request.path, has_more=has_more)
-
-
-def list_payments(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/invoice_payments, of one invoice or of one payment intent or charge; each has at most one."""
-    args = call.args
-    payment = args.get("payment", {})
-    named = next((payment[kind] for kind in ("payment_intent", "charge") if kind in payment), None)
-    if named is not None:
-        kind = payment["type"]
-        owner = ledger.need(kind, named, param=f"payment[{kind}]")["_invoice"]
-        invoice = None if owner is None else ledger.need("invoice", owner)
-    elif "invoice" in args:
-        invoice = ledger.need("invoice", args["invoice"], param="invoice")
-    else:
-        raise invalid("Deadheat lists the payments of an `invoice` or of a `payment` only.", param="invoice")
-    data = [] if invoice is None else payments_of(invoice)["data"]
-    asked = {name: args[name] for name in ("invoice", "status") if name in args}
-    kept = [made for made in data if all(made[name] == value for name, value in asked.items())]
-    found, has_more = part_of(kept, args)
-    return list_object(found, call.request.path, has_more=has_more)
-
-
-def _paid_by(invoice: Json) -> Json:
-    way = "charge" if invoice["_payment_intent"] is None else "payment_intent"
-    return {way: invoice[f"_{way}"], "type": way}
 
 
 def secret_of(ledger: Ledger, invoice: Json) -> Json | None:

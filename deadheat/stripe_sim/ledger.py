@@ -246,7 +246,8 @@ class Ledger:
         if known is not None and known[0] is made:
             return known[1]
         packed = self.packing.pack(made)
-        kept = self.shelves[made["object"]].packed(made["id"])
+        shelf = self.shelves.get(made["object"])  # none for what is read off another object
+        kept = None if shelf is None else shelf.packed(made["id"])
         if kept == packed:
             packed = kept
         self._packed[id(made)] = (made, packed)

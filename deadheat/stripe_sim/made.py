@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim.api_version import API_VERSION
-from deadheat.stripe_sim.invoices import payments_of
+from deadheat.stripe_sim.invoice_payments import shown_in
 from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ def _shown(ledger: Ledger, kind: str, object_id: str) -> Json:
     assert kept is not None  # what was made stays, if only as deleted
     shown = present(kept, API_VERSION)
     if kind == "invoice":
-        shown["payments"] = payments_of(kept)
+        shown["payments"] = shown_in(kept)
     return shown

@@ -19,6 +19,7 @@ from deadheat.stripe_sim import (
     credits,
     customers,
     event_log,
+    invoice_payments,
     invoices,
     items,
     own_account,
@@ -183,8 +184,12 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/invoices/:id", amendments.invoice, "invoice", amendments.INVOICE),
     _route("GET /v1/invoices/:id/lines", invoices.lines, "list of line_item", invoices.LINES),
     _route(
-        "GET /v1/invoice_payments", invoices.list_payments, "list of invoice_payment", invoices.LIST_PAYMENTS
+        "GET /v1/invoice_payments",
+        invoice_payments.listing_of,
+        "list of invoice_payment",
+        invoice_payments.LIST,
     ),
+    _route("GET /v1/invoice_payments/:id", invoice_payments.retrieve, "invoice_payment"),
     _route("POST /v1/invoices/:id/pay", collection.pay, "invoice", collection.PAY),
     _route("POST /v1/invoices/:id/finalize", collection.finalize, "invoice", collection.FINALIZE),
     _route("POST /v1/invoices/:id/void", collection.void, "invoice"),

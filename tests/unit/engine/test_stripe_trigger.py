@@ -12,7 +12,7 @@ from deadheat.stripe_sim import MONTHLY, Account
 
 
 def account() -> Account:
-    return Account(seed=1, started_at=1_700_000_000, secret_key="sk_" + "test_trigger")
+    return Account(seed=1, started_at=1_800_000_000, secret_key="sk_" + "test_trigger")
 
 
 def emitted(made: Account, mark: int = 0) -> list[dict[str, Any]]:

@@ -119,22 +119,6 @@ class TestAmended:
         assert send(account, "POST", f"/v1/payment_methods/{card}", {"metadata": OWNER}).status == 400
 
 
-@pytest.mark.fidelity("Invoice payments are listed by invoice and by payment intent")
-def test_the_invoice_of_a_payment_is_found() -> None:
-    account = new_account()
-    invoice = subscribe(account)["latest_invoice"]
-    (intent,) = send(account, "GET", "/v1/payment_intents").json["data"]
-    payment = {"type": "payment_intent", "payment_intent": intent["id"]}
-    for asked in ({"invoice": invoice}, {"payment": payment}, {"payment": payment, "status": "paid"}):
-        (found,) = send(account, "GET", "/v1/invoice_payments", asked).json["data"]
-        assert (found["invoice"], found["payment"]["payment_intent"]) == (invoice, intent["id"])
-    assert (
-        send(account, "GET", "/v1/invoice_payments", {"payment": payment, "status": "open"}).json["data"]
-        == []
-    )
-    assert send(account, "GET", "/v1/invoice_payments").status == 400
-
-
 @pytest.mark.fidelity("A subscription has one item of a price")
 def test_a_price_is_added_once() -> None:
     account = new_account()
