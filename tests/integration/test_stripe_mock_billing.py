@@ -31,6 +31,7 @@ def test_the_routes_of_billing_pass_it() -> None:
         ):
             v1 = client(server).v1
             customer = await _cards(v1)
+            await _set_up(v1, customer)
             await _catalog(v1)
             await _subscriptions(v1, account, customer)
             await _invoices(v1, account, customer)
@@ -57,6 +58,21 @@ async def _cards(v1: stripe._v1_services.V1Services) -> str:
     await v1.payment_intents.cancel_async(unpaid.id)
     await v1.customers.balance_transactions.create_async(customer.id, {"amount": -100, "currency": "usd"})
     return customer.id
+
+
+async def _set_up(v1: stripe._v1_services.V1Services, customer: str) -> None:
+    made = await v1.setup_intents.create_async(
+        {"customer": customer, "usage": "off_session", "payment_method_types": ["card"]}
+    )
+    await v1.setup_intents.update_async(made.id, {"metadata": {"user": "u1"}})
+    back = {"payment_method": "pm_card_authenticationRequired", "return_url": "https://app.test"}
+    waits = await v1.setup_intents.confirm_async(made.id, back)  # type: ignore[arg-type]
+    assert waits.status == "requires_action"
+    await v1.setup_intents.cancel_async(made.id, {"cancellation_reason": "abandoned"})
+    session = await v1.checkout.sessions.create_async(
+        {"mode": "setup", "currency": "usd", "customer": customer, "success_url": "https://app.test"}
+    )
+    assert session.setup_intent
 
 
 async def _catalog(v1: stripe._v1_services.V1Services) -> None:

@@ -12,7 +12,7 @@ from deadheat.stripe_sim import MONTHLY, Account, Dunning
 from deadheat.stripe_sim.clock import HOUR
 
 AMOUNTS = st.sampled_from([500, 900, 2000])
-CARDS = st.sampled_from(["pm_card_visa", "pm_card_chargeDeclined"])
+CARDS = st.sampled_from(["pm_card_visa", "pm_card_chargeDeclined", "pm_card_authenticationRequired"])
 
 
 def post(path: str, **params: Any) -> st.SearchStrategy[tuple[str, str, dict[str, Any]]]:
@@ -39,7 +39,8 @@ BILLING = st.one_of(
         default_payment_method="BAD_CARD",
     ),
 )
-ACTS = st.sampled_from(["renew", "decline", "retry", "give up", "hours"])
+ACTS = st.sampled_from(["renew", "decline", "ask", "pass", "fail", "retry", "give up", "hours"])
+DECLINES = {"decline": "lost_card", "ask": "authentication_required"}
 
 
 def billed(account: Account) -> dict[str, str]:
@@ -79,7 +80,10 @@ def act(account: Account, what: str, subscription: str) -> None:
             account.retry_payment(subscription)
         elif what == "give up":
             account.retry_payment(subscription, decline="lost_card")
+        elif what in ("pass", "fail"):
+            for intent in account.ledger.of("payment_intent", status="requires_action")[:1]:
+                account.authenticate(intent["id"], fails=what == "fail")
         else:
-            account.renew_subscription(subscription, decline="lost_card" if what == "decline" else None)
+            account.renew_subscription(subscription, decline=DECLINES.get(what))
     except ActRefused:
         assert account.mark() == mark
