@@ -194,7 +194,7 @@ NOT_THERE = (
     "several payments of one invoice (`attach_payment`)",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
-    "`discounts`, `invoice_creation` and `payment_method_collection` of a checkout session, and "
+    "`discounts` and `invoice_creation` of a checkout session, and "
     "`proration_behavior`: taken and passed over",
     "a field that an API version no longer has can still be named in `expand`: nothing comes of it, where "
     "Stripe answers 400",

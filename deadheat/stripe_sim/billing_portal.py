@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, anything, boolean, listing, merged, metadata, text
+from deadheat.stripe_sim.params import (
+    accepted,
+    anything,
+    boolean,
+    listing,
+    merged,
+    metadata,
+    text,
+    unsettable,
+    url,
+)
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -22,11 +32,11 @@ if TYPE_CHECKING:
 CREATE_SESSION = {
     "configuration": text(unset=False),
     "customer": text(unset=False),
-    "return_url": text(unset=False),
+    "return_url": url,
     **accepted("flow_data", "locale", "on_behalf_of"),
 }
 _CONFIGURED = {
-    "default_return_url": text(),
+    "default_return_url": unsettable(url),
     "features": anything,
     "metadata": metadata,
     "name": text(),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from deadheat.stripe_sim.api_error import ApiError, invalid, missing, unknown_parameter
 
@@ -49,6 +50,20 @@ def email(value: Any, name: str) -> str | None:
     if given is not None and not _EMAIL.fullmatch(given):
         raise invalid(f"Invalid email address: {given}", param=name, code="email_invalid")
     return given
+
+
+def url(value: Any, name: str) -> str:
+    """Accept a whole address of the web, of up to 2048 characters."""
+    given = text(unset=False, longest=2048)(value, name)
+    try:
+        parts = urlsplit(given)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        message = "Invalid URL: An explicit scheme (such as https) must be provided."
+        raise invalid(message, param=name, code="url_invalid")
+    return str(given)
 
 
 def integer(least: int | None = None, most: int | None = None) -> Check:

@@ -21,6 +21,7 @@ from deadheat.stripe_sim.clock import DAY
 from deadheat.stripe_sim.lists import list_of, part_of
 from deadheat.stripe_sim.params import (
     accepted,
+    boolean,
     email,
     integer,
     listed,
@@ -31,6 +32,8 @@ from deadheat.stripe_sim.params import (
     record,
     text,
     timestamp,
+    unsettable,
+    url,
 )
 from deadheat.stripe_sim.present import listed as list_object
 from deadheat.stripe_sim.subscriptions import TRIAL_SETTINGS
@@ -71,7 +74,9 @@ _PAYMENT_INTENT_DATA = record(
     }
 )
 CREATE = {
-    "cancel_url": text(),
+    "allow_promotion_codes": boolean,
+    "billing_address_collection": one_of("auto", "required"),
+    "cancel_url": unsettable(url),
     "client_reference_id": text(longest=200),
     "customer": text(unset=False),
     "customer_creation": one_of("always", "if_required"),
@@ -79,33 +84,62 @@ CREATE = {
     "customer_email": email,
     "expires_at": timestamp,
     "line_items": listed(_ITEM),
+    "locale": text(),
     "metadata": metadata,
     "mode": one_of("payment", "setup", "subscription"),
     "payment_intent_data": _PAYMENT_INTENT_DATA,
-    "return_url": text(),
+    "payment_method_collection": one_of("always", "if_required"),
+    "phone_number_collection": record({"enabled": boolean}, required=("enabled",)),
+    "redirect_on_completion": one_of("always", "if_required", "never"),
+    "return_url": unsettable(url),
     "setup_intent_data": setup_intents.DATA,
+    "submit_type": one_of("auto", "book", "donate", "pay", "subscribe"),
     "subscription_data": _SUBSCRIPTION_DATA,
-    "success_url": text(),
+    "success_url": unsettable(url),
     "ui_mode": text(unset=False),
-    **accepted("adaptive_pricing", "after_expiration", "allow_promotion_codes", "automatic_tax"),
-    **accepted("billing_address_collection", "branding_settings", "consent_collection"),
+    **accepted("adaptive_pricing", "after_expiration", "automatic_tax"),
+    **accepted("branding_settings", "consent_collection"),
     **accepted(
         "custom_fields", "custom_text", "customer_update", "discounts", "excluded_payment_method_types"
     ),
-    **accepted("invoice_creation", "locale", "name_collection", "optional_items", "origin_context"),
-    **accepted("payment_method_collection", "payment_method_configuration"),
-    **accepted("payment_method_data", "payment_method_options", "payment_method_types", "permissions"),
-    **accepted("phone_number_collection", "redirect_on_completion", "saved_payment_method_options"),
-    **accepted("shipping_address_collection", "shipping_options", "submit_type"),
+    **accepted("invoice_creation", "name_collection", "optional_items", "origin_context"),
+    **accepted("payment_method_configuration", "payment_method_data"),
+    **accepted("payment_method_options", "payment_method_types", "permissions"),
+    **accepted("saved_payment_method_options", "shipping_address_collection", "shipping_options"),
     **accepted("tax_id_collection", "wallet_options"),
 }
 UPDATE = {"metadata": metadata, **accepted("collected_information", "shipping_options")}
+_NOTHING: Json = {
+    **dict.fromkeys(("after_expiration", "consent", "consent_collection", "currency_conversion")),
+    **dict.fromkeys(("collected_information", "invoice_creation", "origin_context", "payment_link")),
+    **dict.fromkeys(("payment_method_configuration_details", "permissions", "recovered_from")),
+    **dict.fromkeys(("saved_payment_method_options", "shipping_address_collection", "shipping_cost")),
+    "adaptive_pricing": {"enabled": False},
+    "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+    "custom_fields": [],
+    "custom_text": dict.fromkeys(
+        ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"),
+    ),
+    "discounts": [],
+    "payment_method_options": {},
+    "payment_method_types": ["card"],
+    "shipping_options": [],
+    "wallet_options": None,
+}
+"""What every session shows of what is not modelled."""
+_ONLY_IN = {
+    "payment": "payment_intent_data",
+    "setup": "setup_intent_data",
+    "subscription": "subscription_data",
+}
+_ECHOED = ("allow_promotion_codes", "billing_address_collection", "locale", "submit_type")
 LIST = listing(
     customer=text(unset=False),
+    customer_details=record({"email": text(unset=False)}, required=("email",)),
     payment_intent=text(unset=False),
     status=one_of("complete", "expired", "open"),
     subscription=text(unset=False),
-    **accepted("customer_details", "payment_link"),
+    **accepted("payment_link"),
 )
 LINE_ITEMS = {
     "limit": integer(1, 100),
@@ -126,51 +160,36 @@ def create(ledger: Ledger, call: Call) -> Json:
     trial = any(name in args.get("subscription_data", {}) for name in ("trial_end", "trial_period_days"))
     made = ledger.new("checkout.session")
     made.update(
-        after_expiration=None,
-        allow_promotion_codes=None,
+        **_NOTHING,
+        **{name: args.get(name) for name in _ECHOED},
         amount_subtotal=total,
         amount_total=0 if trial else total,
-        automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
-        billing_address_collection=None,
         cancel_url=args.get("cancel_url"),
         client_reference_id=args.get("client_reference_id"),
         client_secret=None if hosted else f"{made['id']}_secret_{ledger.ids.letters(25)}",
-        consent=None,
         currency=lines[0]["currency"] if lines else args.get("currency"),
-        custom_fields=[],
         customer=customer["id"] if customer else None,
         customer_creation=None if customer else _creation(args),
         customer_details=_details(customer, args.get("customer_email")),
         customer_email=args.get("customer_email"),
-        discounts=[],
         expires_at=args.get("expires_at", ledger.now + DAY),
         invoice=None,
-        invoice_creation=None,
-        locale=None,
         metadata=merged({}, args.get("metadata", {})),
         mode=args["mode"],
         payment_intent=None,
-        payment_link=None,
-        payment_method_collection="if_required" if args["mode"] == "payment" else "always",
-        payment_method_options={},
-        payment_method_types=["card"],
+        payment_method_collection=args.get(
+            "payment_method_collection", "if_required" if args["mode"] == "payment" else "always"
+        ),
         payment_status="no_payment_required" if trial or saves else "unpaid",
-        phone_number_collection={"enabled": False},
-        recovered_from=None,
+        phone_number_collection=args.get("phone_number_collection", {"enabled": False}),
         return_url=args.get("return_url"),
-        saved_payment_method_options=None,
         setup_intent=None,
-        shipping_address_collection=None,
-        shipping_cost=None,
-        shipping_options=[],
         status="open",
-        submit_type=None,
         subscription=None,
         success_url=args.get("success_url"),
         total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         ui_mode=ui_mode,
         url=f"https://checkout.stripe.com/c/pay/{made['id']}" if hosted else None,
-        wallet_options=None,
         _lines=lines,
         _payment_intent_data=args.get("payment_intent_data", {}),
         _subscription_data=args.get("subscription_data", {}),
@@ -263,18 +282,23 @@ def _save(ledger: Ledger, session: Json, customer: Json | None, method: Json) ->
 def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
     """Start the subscription of a session; its card becomes the one that renewals are charged to.
 
-    From 2025-03-31.basil on the subscription appears when it is paid; before, it appears incomplete
-    and becomes active with the payment.
+    With ``payment_method_collection: if_required`` a trial begins without a card. From 2025-03-31.basil
+    on the subscription appears when it is paid; before, it appears incomplete and becomes active with the
+    payment.
     """
-    method = cards.attached(ledger, method, customer)
+    if session["amount_total"] or session["payment_method_collection"] == "always":
+        card = cards.attached(ledger, method, customer)
+        default = {"default_payment_method": card["id"]}
+    else:
+        card, default = None, {}
     subscription, invoice = billing.start(
         ledger,
         customer=customer,
         lines=[line for line in session["_lines"] if line["price"]["recurring"]],
-        data={**session["_subscription_data"], "default_payment_method": method["id"]},
+        data={**session["_subscription_data"], **default},
         api_version=session["_api_version"],
         first="before" if since_basil(session["_api_version"]) else "after",
-        card=method,
+        card=card,
         presence="authenticates",
     )
     return {"subscription": subscription["id"], "invoice": invoice["id"]}
@@ -322,9 +346,14 @@ def expire(ledger: Ledger, call: Call) -> Json:
 
 
 def listing_of(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/checkout/sessions, by customer, subscription, payment intent or status."""
+    """GET /v1/checkout/sessions, by customer or their e-mail, subscription, payment intent or status."""
     fields = ("customer", "payment_intent", "status", "subscription")
-    return list_of(ledger, call, "checkout.session", fields)
+    named = call.args.get("customer_details")
+
+    def keep(session: Json) -> bool:
+        return named is None or (session["customer_details"] or {}).get("email") == named["email"]
+
+    return list_of(ledger, call, "checkout.session", fields, keep)
 
 
 def line_items(ledger: Ledger, call: Call) -> Json:
@@ -340,20 +369,7 @@ def line_items_of(session: Json, args: Json) -> Json:
 
 def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
-    if args["mode"] == "setup" and args.get("line_items"):
-        raise invalid("You can not pass `line_items` in `setup` mode.", param="line_items")
-    if args["mode"] != "setup" and not args.get("line_items"):
-        raise missing("line_items")
-    if hosted and not args.get("success_url"):
-        raise missing("success_url")
-    if "customer" in args and args.get("customer_email"):
-        raise invalid("You may only specify one of these parameters: customer, customer_email.")
-    if "subscription_data" in args and args["mode"] != "subscription":
-        raise invalid(f"You can not pass `subscription_data` in `{args['mode']}` mode.")
-    if "payment_intent_data" in args and args["mode"] != "payment":
-        raise invalid(f"You can not pass `payment_intent_data` in `{args['mode']}` mode.")
-    if "setup_intent_data" in args and args["mode"] != "setup":
-        raise invalid(f"You can not pass `setup_intent_data` in `{args['mode']}` mode.")
+    _check_form(args, hosted=hosted)
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(
@@ -362,9 +378,35 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
             param="expires_at",
         )
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
-    items = args.get("line_items", ())
+    _check_items(ledger, args)
+    return customer
+
+
+def _check_form(args: Json, *, hosted: bool) -> None:
+    """Refuse parameters that do not go together, or with the mode."""
+    if args["mode"] == "setup" and args.get("line_items"):
+        raise invalid("You can not pass `line_items` in `setup` mode.", param="line_items")
+    if args["mode"] != "setup" and not args.get("line_items"):
+        raise missing("line_items")
+    if hosted and not args.get("success_url"):
+        raise missing("success_url")
+    for name in () if hosted else ("success_url", "cancel_url"):
+        if args.get(name):
+            raise invalid(f"You can not pass `{name}` unless the page is hosted by Stripe.", param=name)
+    for name in ("customer_email", "customer_creation"):
+        if "customer" in args and args.get(name):
+            raise invalid(f"You may only specify one of these parameters: customer, {name}.")
+    if "customer_creation" in args and args["mode"] == "subscription":
+        raise invalid("`customer_creation` can only be used in `payment` mode.", param="customer_creation")
+    for mode, name in _ONLY_IN.items():
+        if name in args and args["mode"] != mode:
+            raise invalid(f"You can not pass `{name}` in `{args['mode']}` mode.")
+
+
+def _check_items(ledger: Ledger, args: Json) -> None:
+    """Refuse line items that are of no use, or not in this mode."""
     recurring = False
-    for n, item in enumerate(items):
+    for n, item in enumerate(args.get("line_items", ())):
         price = catalog.check_item(ledger, item, f"line_items[{n}]")
         if "quantity" not in item:
             raise missing(f"line_items[{n}][quantity]")
@@ -378,7 +420,6 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
             "You specified `payment` mode but passed a recurring price. Either switch to `subscription` "
             "mode or use only one-time prices."
         )
-    return customer
 
 
 def _ui_mode(asked: str | None, version: str) -> str:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.api_version import is_version
 from deadheat.stripe_sim.event_log import matches
 from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, boolean, integer, listed, merged, metadata, text
+from deadheat.stripe_sim.params import accepted, boolean, integer, listed, merged, metadata, text, url
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -26,22 +25,8 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.wire import Call
 
 KIND = "webhook_endpoint"
-URL_CHARS_MAX = 2048
 
 _EVENT = re.compile(r"\*|[a-z0-9_]+(\.[a-z0-9_]+)+")
-
-
-def _url(value: Any, name: str) -> str:
-    given = text(unset=False, longest=URL_CHARS_MAX)(value, name)
-    try:
-        parts = urlsplit(given or "")
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_whole = False
-    if not is_whole:
-        message = "Invalid URL: An explicit scheme (such as https) must be provided."
-        raise invalid(message, param=name, code="url_invalid")
-    return str(given)
 
 
 def _event_type(value: Any, name: str) -> str:
@@ -63,7 +48,7 @@ def _version(value: Any, name: str) -> str:
     return value
 
 
-_FIELDS = {"description": text(), "enabled_events": _event_types, "metadata": metadata, "url": _url}
+_FIELDS = {"description": text(), "enabled_events": _event_types, "metadata": metadata, "url": url}
 CREATE = {**_FIELDS, "api_version": _version, **accepted("connect")}
 UPDATE = {**_FIELDS, "disabled": boolean}
 LIST = {
