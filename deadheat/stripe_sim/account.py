@@ -230,8 +230,8 @@ class Account:
         """Pass, or fail, as the customer the challenge that an intent waits for; gives the intent.
 
         ``intent_id`` is that of a payment intent or a setup intent, which stands at ``requires_action``:
-        ActRefused otherwise. What follows is told by events, as after any payment; a card may be declined
-        even then.
+        ActRefused otherwise, or when its customer is gone. What follows is told by events, as after any
+        payment; a card may be declined even then.
         """
         self.ledger.begin(None)
         self._expire()
@@ -241,7 +241,10 @@ class Account:
             state = "does not exist" if found is None else f"is {found['status']}"
             raise ActRefused(f"Intent {intent_id} {state}: there is nothing to authenticate.")
         answered = setup_intents.answered if kind == "setup_intent" else collection.answered
-        return self._shown(answered(self.ledger, found, passes=not fails))
+        try:
+            return self._shown(answered(self.ledger, found, passes=not fails))
+        except ApiError as error:
+            raise ActRefused(f"Intent {intent_id} goes no further: {error.problem.message}") from None
 
     def make_customer(self, *, email: str, name: str) -> Json:
         """Make a customer in the dashboard, whom no application has asked for."""

@@ -271,7 +271,7 @@ def _told(ledger: Ledger, intent: Json, what: str) -> Json:
 def _settle(ledger: Ledger, intent: Json) -> None:
     """Let the subscription go on that the intent was for; it keeps the card if it was to."""
     subscription = ledger.find("subscription", intent["_subscription"] or "")
-    if subscription is None:
+    if subscription is None or subscription["ended_at"] is not None:
         return
     changes: Json = {"pending_setup_intent": None}
     if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":

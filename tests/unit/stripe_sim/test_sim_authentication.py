@@ -239,6 +239,17 @@ class TestRenewal:
         paid = intent(account, intent_of(latest_invoice(account, made)))
         assert (paid["status"], paid["next_action"]) == ("succeeded", None)
 
+    def test_nobody_answers_for_a_customer_who_is_gone(self) -> None:
+        account = new_account()
+        made = subscribed(account)["subscription"]
+        account.renew_subscription(made, decline="authentication_required")
+        invoice = latest_invoice(account, made)
+        send(account, "DELETE", f"/v1/customers/{invoice['customer']}")
+        mark = account.mark()
+        with pytest.raises(ActRefused, match="No such customer"):
+            account.authenticate(intent_of(invoice))
+        assert account.mark() == mark
+
     def test_an_ended_one_leaves_nothing_to_authenticate(self) -> None:
         account = new_account()
         made = subscribe(account, customer_with(account, ASKS)).json["id"]

@@ -196,3 +196,12 @@ def test_a_trial_waits_for_its_card() -> None:
         "pending_setup_intent": waits["id"],
     }
     assert account.renew_subscription(made["id"])["status"] == "active"
+
+
+def test_a_subscription_that_has_ended_keeps_no_card() -> None:
+    account = new_account()
+    asked = {"trial_period_days": 7, "payment_behavior": "default_incomplete"}
+    made = subscribe(account, customer_with(account, None), **asked).json
+    send(account, "DELETE", f"/v1/subscriptions/{made['id']}")
+    post(account, f"/{made['pending_setup_intent']}/confirm", payment_method="pm_card_visa")
+    assert event_types(account)[-2:] == SAVED
