@@ -199,9 +199,9 @@ def _cancel_subscription(account: Account, customer: str | None) -> None:
     account.cancel_subscription(_going_on(account, customer)["id"])
 
 
-def _pause_subscription(account: Account, customer: str | None) -> str:
-    """End a trial for which nothing was left to pay with."""
-    subscription = ask(
+def _try(account: Account, customer: str | None) -> Json:
+    """Begin a trial of a day for which nothing is left to pay with."""
+    return ask(
         account,
         "POST",
         "subscriptions",
@@ -210,7 +210,11 @@ def _pause_subscription(account: Account, customer: str | None) -> str:
         trial_period_days=1,
         trial_settings={"end_behavior": {"missing_payment_method": "pause"}},
     )
-    return str(account.renew_subscription(subscription["id"])["id"])
+
+
+def _pause_subscription(account: Account, customer: str | None) -> str:
+    """End a trial for which nothing was left to pay with."""
+    return str(account.renew_subscription(_try(account, customer)["id"])["id"])
 
 
 def _resume_subscription(account: Account, customer: str | None) -> None:
@@ -219,17 +223,45 @@ def _resume_subscription(account: Account, customer: str | None) -> None:
     account.pay_invoice(resumed["latest_invoice"])
 
 
-def _refund(account: Account, customer: str | None) -> None:
-    """Refund the latest invoice of the customer's subscription."""
-    account.refund_invoice(_going_on(account, customer)["latest_invoice"])
+def _refund(account: Account, customer: str | None) -> str:
+    """Refund the latest invoice of the customer's subscription; gives the refund."""
+    return str(account.refund_invoice(_going_on(account, customer)["latest_invoice"])["id"])
 
 
-def _new_product(account: Account, _: str | None) -> None:
-    account.make_product("Triggered by hand")
+def _change_refund(account: Account, customer: str | None) -> None:
+    ask(account, "POST", "refunds", _refund(account, customer), metadata={"triggered": account.mark()})
 
 
-def _new_price(account: Account, _: str | None) -> None:
-    ask(account, "POST", "prices", product=PRODUCT, currency="usd", unit_amount=500)
+def _credit(account: Account, customer: str | None) -> None:
+    """Give back part of an invoice as credit."""
+    invoice = _going_on(account, customer)["latest_invoice"]
+    ask(account, "POST", "credit_notes", invoice=invoice, amount=100, credit_amount=100)
+
+
+def _detach_card(account: Account, customer: str | None) -> None:
+    owner = customer or _new_customer(account)
+    card = ask(account, "POST", "payment_methods", "pm_card_visa", "attach", customer=owner)
+    ask(account, "POST", "payment_methods", card["id"], "detach")
+
+
+def _new_product(account: Account, _: str | None) -> str:
+    return str(account.make_product("Triggered by hand")["id"])
+
+
+def _change_product(account: Account, _: str | None) -> None:
+    ask(account, "POST", "products", _new_product(account, None), metadata={"triggered": account.mark()})
+
+
+def _delete_product(account: Account, _: str | None) -> None:
+    ask(account, "DELETE", "products", _new_product(account, None))
+
+
+def _new_price(account: Account, _: str | None) -> str:
+    return str(ask(account, "POST", "prices", product=PRODUCT, currency="usd", unit_amount=500)["id"])
+
+
+def _change_price(account: Account, _: str | None) -> None:
+    ask(account, "POST", "prices", _new_price(account, None), metadata={"triggered": account.mark()})
 
 
 RECIPES: Mapping[str, _Recipe] = {
@@ -238,12 +270,14 @@ RECIPES: Mapping[str, _Recipe] = {
     "charge.succeeded": _Recipe(_charge),
     "checkout.session.completed": _Recipe(_pay_session),
     "checkout.session.expired": _Recipe(_expire_session),
+    "credit_note.created": _Recipe(_credit),
     "customer.created": _Recipe(_new_customer, takes_customer=False),
     "customer.deleted": _Recipe(_delete_customer),
     "customer.subscription.created": _Recipe(_pay_session),
     "customer.subscription.deleted": _Recipe(_cancel_subscription),
     "customer.subscription.paused": _Recipe(_pause_subscription),
     "customer.subscription.resumed": _Recipe(_resume_subscription),
+    "customer.subscription.trial_will_end": _Recipe(_try),
     "customer.subscription.updated": _Recipe(_change_subscription),
     "customer.updated": _Recipe(_change_customer),
     "invoice.created": _Recipe(_bill),
@@ -253,15 +287,23 @@ RECIPES: Mapping[str, _Recipe] = {
     "invoice.payment_action_required": _Recipe(_ask),
     "invoice.payment_failed": _Recipe(_decline),
     "invoice.payment_succeeded": _Recipe(_charge),
+    "invoice.updated": _Recipe(_credit),
     "invoice.voided": _Recipe(_void_invoice),
+    "payment_intent.canceled": _Recipe(_void_invoice),
+    "payment_intent.created": _Recipe(_charge),
     "invoice_payment.paid": _Recipe(_charge),
     "payment_intent.payment_failed": _Recipe(_decline),
     "payment_intent.requires_action": _Recipe(_ask),
     "payment_intent.succeeded": _Recipe(_charge),
     "payment_method.attached": _Recipe(_pay_session),
+    "payment_method.detached": _Recipe(_detach_card),
     "price.created": _Recipe(_new_price, takes_customer=False),
+    "price.updated": _Recipe(_change_price, takes_customer=False),
     "product.created": _Recipe(_new_product, takes_customer=False),
+    "product.deleted": _Recipe(_delete_product, takes_customer=False),
+    "product.updated": _Recipe(_change_product, takes_customer=False),
     "refund.created": _Recipe(_refund),
+    "refund.updated": _Recipe(_change_refund),
     "setup_intent.canceled": _Recipe(_cancel_setup),
     "setup_intent.created": _Recipe(_new_setup),
     "setup_intent.requires_action": _Recipe(_ask_to_set_up),

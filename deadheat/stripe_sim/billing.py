@@ -213,6 +213,10 @@ def _bill(
     status = "active" if old["status"] == "trialing" else old["status"]
     begun = items.begun(old["items"], begin)
     invoice = invoices.draft(ledger, {**old, "items": begun, "status": status}, customer, reason=reason)
+    if reason == "subscription_cycle":
+        over = old["items"]["data"]
+        invoice["period_start"] = min(item["current_period_start"] for item in over)
+        invoice["period_end"] = items.period_end(old)
     now = ledger.change(
         old,
         "customer.subscription.updated",

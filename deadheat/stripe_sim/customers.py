@@ -50,7 +50,7 @@ _FIELDS = {
     "preferred_locales": listed(text()),
     "shipping": unsettable(_SHIPPING),
     "tax_exempt": unsettable(one_of("none", "exempt", "reverse")),
-    **accepted("business_name", "cash_balance", "individual_name", "source", "tax"),
+    **accepted("business_name", "cash_balance", "individual_name", "source", "tax", "validate"),
 }
 CREATE = {**_FIELDS, "payment_method": text(unset=False), **accepted("tax_id_data", "test_clock")}
 UPDATE = {**_FIELDS, **accepted("default_source")}

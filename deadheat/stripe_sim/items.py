@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PRICED = {
     "metadata": metadata,
+    "plan": text(unset=False),
     "price": text(unset=False),
     "price_data": catalog.PRICE_DATA,
     "quantity": integer(0),
@@ -89,7 +90,12 @@ def period_end(subscription: Json) -> int:
 
 
 def price_of(ledger: Ledger, asked: Json, at: str, subscription: Json | None = None) -> Json | None:
-    """Give the price that an item names or describes, None if neither; ApiError if it is of no use."""
+    """Give the price that an item names or describes, None if neither; ApiError if it is of no use.
+
+    It can still be named as ``plan``, as before there were prices.
+    """
+    if "plan" in asked and "price" not in asked:
+        asked = {**asked, "price": asked["plan"]}
     if "price" not in asked and "price_data" not in asked:
         return None
     price = catalog.check_item(ledger, asked, at) or catalog.price_from(ledger, asked["price_data"])
@@ -148,8 +154,10 @@ def _changed(item: Json, price: Json | None, change: Json) -> Json:
 
 
 def create(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/subscription_items; emits customer.subscription.updated."""
-    old = _open(ledger.need("subscription", call.args["subscription"], param="subscription"))
+    """POST /v1/subscription_items; emits customer.subscription.updated. One that has ended takes none."""
+    old = ledger.need("subscription", call.args["subscription"], param="subscription")
+    if old["status"] in ENDED:
+        raise no_such("subscription", old["id"], param="subscription")
     now = _update(ledger, old, call.args)
     return now["items"]["data"][-1]  # type: ignore[no-any-return]
 

@@ -26,13 +26,16 @@ def list_of(
     filters: Sequence[str] | Mapping[str, str] = (),
     keep: Callable[[Json], bool] = lambda found: True,
 ) -> Json:
-    """Give a page of ``kind``. ``filters`` names parameters and, in a mapping, the fields they mean."""
+    """Give a page of ``kind``. ``filters`` names parameters and, in a mapping, the fields they mean.
+
+    A cursor is a place: one whose object has been deleted since leads on, as for who deletes page by page.
+    """
     args = call.args
     names = filters if isinstance(filters, dict) else {name: name for name in filters}
     cursors = {name: args.get(name) for name in ("starting_after", "ending_before")}
     for name, object_id in cursors.items():
-        if object_id is not None:
-            ledger.need(kind, object_id, param=name)
+        if object_id is not None and ledger.find(kind, object_id) is None:
+            raise no_such(kind, object_id, param=name)
     found, has_more = page(
         ledger.shelves[kind],
         {field: args[name] for name, field in names.items() if name in args},
@@ -62,14 +65,16 @@ def _place(parts: list[Json], args: Json, cursor: str) -> int:
 
 def in_time(kept: Any, created: int | Mapping[str, int] | None) -> bool:
     """Say whether an object was created when the ``created`` filter asks for."""
-    if created is None:
-        return True
-    at: int = kept["created"]
-    if isinstance(created, int):
-        return at == created
+    return created is None or within(kept["created"], created)
+
+
+def within(at: int, asked: int | Mapping[str, int]) -> bool:
+    """Say whether a time is the one asked for, or within the interval (``gt``, ``gte``, ``lt``, ``lte``)."""
+    if isinstance(asked, int):
+        return at == asked
     return (
-        at > created.get("gt", -1)
-        and at >= created.get("gte", 0)
-        and at < created.get("lt", at + 1)
-        and at <= created.get("lte", at)
+        at > asked.get("gt", -1)
+        and at >= asked.get("gte", 0)
+        and at < asked.get("lt", at + 1)
+        and at <= asked.get("lte", at)
     )

@@ -59,7 +59,7 @@ def present_event(event: Emitted, *, version: str, pending: int) -> Json:
 
 
 def previous(before: Json, now: Json) -> Json:
-    """Give what differed before: changed names with their old values, maps name by name.
+    """Give what differed before: changed names with their old values, maps name by name, arrays whole.
 
     >>> previous({"a": 1, "metadata": {"k": "v"}}, {"a": 2, "metadata": {"k": "v", "new": "x"}})
     {'a': 1, 'metadata': {'new': None}}
@@ -69,7 +69,7 @@ def previous(before: Json, now: Json) -> Json:
         was, value = before.get(name), now.get(name)
         if was == value:
             continue
-        both_maps = isinstance(was, dict) and isinstance(value, dict) and was.get("object") != "list"
+        both_maps = isinstance(was, dict) and isinstance(value, dict)
         old[name] = previous(was, value) if both_maps else was  # type: ignore[arg-type]
     return old
 

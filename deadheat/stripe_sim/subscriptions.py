@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from deadheat.stripe_sim import billing, cards, collection, items
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.collection import ENDED
-from deadheat.stripe_sim.lists import list_of
+from deadheat.stripe_sim.lists import list_of, within
 from deadheat.stripe_sim.params import (
+    TIMES,
     accepted,
     boolean,
     currency,
@@ -124,8 +125,11 @@ LIST = listing(
     customer=text(unset=False),
     price=text(unset=False),
     status=one_of(*STATUSES, "all", "ended"),
-    **accepted("automatic_tax", "collection_method", "current_period_end", "current_period_start"),
-    **accepted("test_clock"),
+    collection_method=one_of("charge_automatically", "send_invoice"),
+    current_period_end=TIMES,
+    current_period_start=TIMES,
+    plan=text(unset=False),
+    **accepted("automatic_tax", "test_clock"),
 )
 
 
@@ -230,16 +234,21 @@ def resume(ledger: Ledger, call: Call) -> Json:
 
 def listing_of(ledger: Ledger, call: Call) -> Json:
     """GET /v1/subscriptions; without ``status`` all that have not been canceled."""
-    status, price = call.args.get("status"), call.args.get("price")
+    args = call.args
+    status, price = args.get("status"), args.get("price", args.get("plan"))
+    periods = [name for name in ("current_period_end", "current_period_start") if name in args]
 
     def keep(kept: Json) -> bool:
-        right_price = price is None or any(i["price"]["id"] == price for i in kept["items"]["data"])
+        items = kept["items"]["data"]
+        if price is not None and all(item["price"]["id"] != price for item in items):
+            return False
+        if not all(within(min(item[name] for item in items), args[name]) for name in periods):
+            return False
         if status is None:
-            return right_price and kept["status"] != "canceled"
-        right_status = status == "all" or kept["status"] == status
-        return right_price and (right_status or (status == "ended" and kept["status"] in ENDED))
+            return bool(kept["status"] != "canceled")
+        return status in ("all", kept["status"]) or (status == "ended" and kept["status"] in ENDED)
 
-    return list_of(ledger, call, "subscription", ("customer",), keep)
+    return list_of(ledger, call, "subscription", ("collection_method", "customer"), keep)
 
 
 def _check_status(status: str, args: Json) -> None:

@@ -37,7 +37,7 @@ def test_it_is_about_the_customer_who_is_named(event_type: str) -> None:
     assert "customer.created" not in [event["type"] for event in events]
     about = [event["data"]["object"] for event in events]
     assert {
-        found["id"] if found["object"] == "customer" else found.get("customer", ada) for found in about
+        found["id"] if found["object"] == "customer" else found.get("customer") or ada for found in about
     } == {ada}
 
 
