@@ -139,6 +139,7 @@ def test_control_of_a_database_that_somebody_else_uses_is_refused(
     ended = asyncio.run(beside_somebody())
     assert ended.code == 2, ended.out + ended.err
     assert "bobs shell" in ended.out + ended.err
+    assert "did not come to rest" not in ended.out
     assert "Traceback" not in ended.err
 
 

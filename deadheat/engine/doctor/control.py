@@ -22,21 +22,42 @@ class Crossings:
     calls: int
 
 
+async def examine_traffic(page: Page, deployment: Deployment) -> bool:
+    """Listen while nothing is asked; False when somebody else is there, and control is refused."""
+    if not deployment.reach.statements:
+        return True
+    try:
+        traffic = await listen(deployment)
+    except DatabaseLost as error:
+        page.fail("foreign traffic", str(error))
+        return False
+    if deployment.leftovers is not None and traffic.sessions:
+        page.fail(
+            "foreign traffic",
+            f"within {LISTEN_SECONDS:.0f} s the database was used by {', '.join(traffic.sessions)}",
+            "Control is refused: end them meanwhile, or race without --postgres-port.",
+        )
+        return False
+    if told := unasked(traffic):
+        page.warn("foreign traffic", told)
+    else:
+        page.ok("foreign traffic", f"none within {LISTEN_SECONDS:.0f} s")
+    return True
+
+
 async def examine_control(page: Page, deployment: Deployment, crossings: Crossings) -> None:
-    """Say what of the target is ours: which wires, who else is there, and the level that comes of it."""
+    """Say what of the target is ours: which wires, and the level that comes of it; nobody else is there."""
     reach = deployment.reach
     page.ok("operations", "started one by one (serial) or all at once (barrage)")
     if reach.stripe:
         _tell_stripe(page, deployment, crossings)
-    alone = True
     if reach.statements:
         _tell_statements(page, deployment, crossings)
         _tell_tls(page, deployment)
-        alone = await _examine_traffic(page, deployment)
     found = Reach(
         database=reach.database,
         stripe=reach.stripe and crossings.calls > 0,
-        statements=reach.statements and crossings.statements > 0 and alone,
+        statements=reach.statements and crossings.statements > 0,
     )
     page.ok("level", str(found))
     for line in found.cannot():
@@ -83,24 +104,3 @@ def _tell_tls(page: Page, deployment: Deployment) -> None:
         )
     else:
         page.ok("TLS", "offered to the target, with a certificate of this run (channel binding cannot pass)")
-
-
-async def _examine_traffic(page: Page, deployment: Deployment) -> bool:
-    """Listen while nothing is asked; False when somebody else is there, and control is refused."""
-    try:
-        traffic = await listen(deployment)
-    except DatabaseLost as error:
-        page.fail("foreign traffic", str(error))
-        return False
-    if deployment.leftovers is not None and traffic.sessions:
-        page.fail(
-            "foreign traffic",
-            f"within {LISTEN_SECONDS:.0f} s the database was used by {', '.join(traffic.sessions)}",
-            "Control is refused: end them meanwhile, or race without --postgres-port.",
-        )
-        return False
-    if told := unasked(traffic):
-        page.warn("foreign traffic", told)
-    else:
-        page.ok("foreign traffic", f"none within {LISTEN_SECONDS:.0f} s")
-    return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.engine.deployment import Deployment, Grounds, open_deployment
 from deadheat.engine.doctor.check import Check, Page
-from deadheat.engine.doctor.control import Crossings, examine_control
+from deadheat.engine.doctor.control import Crossings, examine_control, examine_traffic
 from deadheat.engine.doctor.machine import examine_machine
 from deadheat.engine.doctor.operations import Trials
 from deadheat.engine.doctor.plans import examine_plans
@@ -52,8 +52,11 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> tuple[Ch
         if postgres is None and settings.target.start is not None:
             target.warn("target", "not tried: there is no Postgres for it")
         elif (deployment := await _put_up(target, settings, postgres, mock, stack)) is not None:
-            crossings = await _examine_target(target, deployment, settings.target.tables)
-            await examine_control(control, deployment, crossings)
+            if await examine_traffic(control, deployment):
+                crossings = await _examine_target(target, deployment, settings.target.tables)
+                await examine_control(control, deployment, crossings)
+            else:
+                target.warn("operations", "not tried: with somebody else there no run is made either")
     return tuple(checks)
 
 
