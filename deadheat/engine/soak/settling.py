@@ -30,6 +30,8 @@ def lanes_of(account: Account, deliveries: Iterable[str]) -> list[list[str]]:
     for delivery in deliveries:
         event = account.ledger.event(event_of(delivery))
         thing = event.now if event is not None else {}
+        if thing.get("object") == "invoice_payment":
+            thing = account.ledger.find("invoice", thing["invoice"]) or thing
         about = thing.get("id") if thing.get("object") == "customer" else thing.get("customer")
         lanes[str(about or thing.get("id"))].append(delivery)
     return list(lanes.values())
