@@ -41,13 +41,15 @@ class User:
         """Do one of the target's operations, by its name in ``[target.operations]``."""
         return Do(self, operation)
 
-    def pay(self, *, waits: bool = False) -> Pay:
+    def pay(self, *, waits: bool = False, promotion_code: str | None = None) -> Pay:
         """Pay the checkout session that this actor was last given (else the user's last one).
+
+        ``promotion_code`` is typed first, where the session takes any.
 
         With ``waits`` what the actor does next, its return to the ``success_url``, waits until the
         webhook endpoint has answered checkout.session.completed; see `Pay`.
         """
-        return Pay(self, waits)
+        return Pay(self, waits, promotion_code)
 
     def cancel(self) -> Cancel:
         """Cancel the user's live subscriptions at Stripe, at once."""
@@ -97,6 +99,7 @@ class Pay:
 
     user: User
     waits: bool = False
+    promotion_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Acts:
             if session is None:
                 yield "there was no checkout session to pay"
             else:
-                self.account.complete_session(session)
+                self.account.complete_session(session, promotion_code=act.promotion_code)
                 yield session
         elif isinstance(act, Authenticate):
             asking = self._asking(part)

@@ -77,7 +77,10 @@ class CheckoutPages:
             return self._expire(session)
         try:
             paid = self._account.complete_session(
-                session["id"], email=said.get("email"), name=said.get("name")
+                session["id"],
+                email=said.get("email"),
+                name=said.get("name"),
+                promotion_code=said.get("promotion_code"),
             )
         except ActRefused as refused:
             return _page(409, "Not paid", f"<p>{escape(str(refused))}")
@@ -116,13 +119,18 @@ def _form(session: dict[str, Any]) -> str:
         if known
         else '<p><label>E-mail <input form="pay" name="email" type="email" required></label>'
     )
+    code = (
+        '<p><label>Promotion code <input form="pay" name="promotion_code"></label>\n'
+        if session["allow_promotion_codes"]
+        else ""
+    )
     cancel = session["cancel_url"]
     back = f'<p><a href="{escape(cancel)}">Back without paying</a>' if _is_web(cancel) else ""
     total, saves = session["amount_total"], session["mode"] == "setup"
     price = "Nothing to pay" if saves else amount(total, session["currency"])
     return (
         f"<p><strong>{price}</strong>, "
-        f"mode {escape(session['mode'])}<br><code>{escape(session['id'])}</code>\n{email}\n"
+        f"mode {escape(session['mode'])}<br><code>{escape(session['id'])}</code>\n{email}\n{code}"
         '<p><form id="pay" method="post"><button name="act" value="pay">'
         f"{'Save the card' if saves else 'Pay'}</button></form>"
         '<form method="post"><button name="act" value="expire">Expire the session</button></form>\n' + back

@@ -23,6 +23,7 @@ from deadheat.stripe_sim import (
     cards,
     catalog,
     collection,
+    coupons,
     customers,
     invoices,
     made,
@@ -172,16 +173,25 @@ class Account:
         self.ledger.dunning = rule
 
     def complete_session(
-        self, session_id: str, *, email: str | None = None, name: str | None = None, card: str = cards.VISA
+        self,
+        session_id: str,
+        *,
+        email: str | None = None,
+        name: str | None = None,
+        card: str = cards.VISA,
+        promotion_code: str | None = None,
     ) -> Json:
         """Pay a checkout session as its customer; ActRefused when it is not open. Gives the session.
 
         ``email`` and ``name`` are what the customer types where the session does not know them; ``card``
         is the token of a test card, such as ``pm_card_chargeDeclined``: ActRefused when it is declined.
+        ``promotion_code`` is a code that the customer types where the session takes any.
         """
         self.ledger.begin(None)
         self._expire()
-        done = sessions.complete(self.ledger, session_id, email=email, name=name, card=card)
+        done = sessions.complete(
+            self.ledger, session_id, email=email, name=name, card=card, promotion_code=promotion_code
+        )
         return self._shown(done)
 
     def cancel_subscription(self, subscription_id: str) -> Json:
@@ -410,6 +420,8 @@ class Account:
         for kind, object_id in self.ledger.due():
             if kind == "checkout.session":
                 sessions.lapse(self.ledger, object_id)
+            elif kind in ("coupon", "promotion_code"):
+                coupons.lapse(self.ledger, kind, object_id)
             else:
                 billing.lapse(self.ledger, kind, object_id)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from deadheat.stripe_sim import cards, invoices, items, payments, setup_intents
+from deadheat.stripe_sim import cards, discounts, invoices, items, payments, setup_intents
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
@@ -53,6 +53,8 @@ def start(
     made = _new(ledger, customer, lines, data, api_version)
     invoice = invoices.draft(ledger, made, customer)
     made["latest_invoice"] = invoice["id"]
+    claims, begins = made["_discounts"], invoices.begins(ledger, made["items"]["data"])
+    made.update(discounts.held(discounts.spent(made, invoice, begins)))
     tried = None
     if invoice["amount_due"]:
         if first in ("before", "required"):
@@ -65,8 +67,11 @@ def start(
     elif first == "later" and card is None:
         setup = setup_intents.intend(ledger, customer=customer["id"], said={}, subscription=made["id"])
         made["pending_setup_intent"] = setup["id"]
+    discounts.redeemed(ledger, claims)
     ledger.put(made)
     ledger.emit("customer.subscription.created", made)
+    discounts.dropped(ledger, claims, made["_discounts"])
+    discounts.used(ledger, customer["id"], invoice, begins)
     if made["status"] == "trialing":
         tell_of_end(ledger, made)
     opened = invoices.finalized(ledger, invoice)
@@ -217,14 +222,19 @@ def _bill(
         over = old["items"]["data"]
         invoice["period_start"] = min(item["current_period_start"] for item in over)
         invoice["period_end"] = items.period_end(old)
+    begins = invoices.begins(ledger, begun["data"])
+    kept = discounts.spent(old, invoice, begins)
     now = ledger.change(
         old,
         "customer.subscription.updated",
         items=begun,
         latest_invoice=invoice["id"],
         status=status,
+        **discounts.held(kept),
         **fields,
     )
+    discounts.dropped(ledger, old["_discounts"], kept)
+    discounts.used(ledger, customer["id"], invoice, begins)
     paused = (old["pause_collection"] or {}).get("behavior")
     if status == "unpaid" or paused == "keep_as_draft":
         invoices.drafted(ledger, {**invoice, "auto_advance": False})
@@ -279,6 +289,16 @@ def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_vers
     made = ledger.new("subscription")
     trial_end = _trial_end(ledger, data)
     begun = [items.new(ledger, made["id"], line["price"], line, period_end=trial_end) for line in lines]
+    currency = begun[0]["price"]["currency"]
+    claims = discounts.claimed(
+        ledger,
+        discounts.asked(data, api_version) or (),
+        "discounts",
+        customer=customer["id"],
+        subtotal=items.amount(begun),
+        currency=currency,
+        subscription=made["id"],
+    )
     cancel_at = data.get("cancel_at")
     if data.get("cancel_at_period_end"):
         cancel_at = max(item["current_period_end"] for item in begun)
@@ -295,14 +315,14 @@ def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_vers
         canceled_at=None if cancel_at is None else ledger.now,
         cancellation_details={"comment": None, "feedback": None, "reason": None},
         collection_method="charge_automatically",
-        currency=begun[0]["price"]["currency"],
+        currency=currency,
         customer=customer["id"],
         days_until_due=None,
         default_payment_method=data.get("default_payment_method"),
         default_source=None,
         default_tax_rates=[],
         description=data.get("description"),
-        discounts=[],
+        **discounts.held(claims),
         ended_at=None,
         invoice_settings={"account_tax_ids": None, "issuer": {"type": "self"}},
         items=items.listing_around(made["id"], begun),

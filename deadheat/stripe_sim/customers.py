@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import cards, collection, credits
+from deadheat.stripe_sim import cards, collection, coupons, credits, discounts
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -26,6 +26,8 @@ from deadheat.stripe_sim.params import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -37,6 +39,7 @@ _SHIPPING = record({"address": _ADDRESS, "name": text(), "phone": text()})
 _FIELDS = {
     "address": unsettable(_ADDRESS),
     "balance": integer(),
+    "coupon": text(),
     "description": text(),
     "email": email,
     "invoice_prefix": text(),
@@ -48,6 +51,7 @@ _FIELDS = {
     "next_invoice_sequence": integer(1),
     "phone": text(longest=64),
     "preferred_locales": listed(text()),
+    "promotion_code": text(),
     "shipping": unsettable(_SHIPPING),
     "tax_exempt": unsettable(one_of("none", "exempt", "reverse")),
     **accepted("business_name", "cash_balance", "individual_name", "source", "tax", "validate"),
@@ -67,7 +71,11 @@ def create(ledger: Ledger, call: Call) -> Json:
     method = cards.usable(ledger, named, param="payment_method") if named is not None else None
     if method is not None:
         cards.check_attachable(method)
+    wanted = discounts.asked(args, call.api_version) or ()
+    discount = _claimed(ledger, wanted, None)
     made = make(ledger, args)
+    if discount is not None:
+        made = discounts.hang(ledger, made, {**discount, "customer": made["id"]})
     if method is not None:
         method = cards.attached(ledger, method, made)
         if default is not None:
@@ -135,6 +143,9 @@ def update(ledger: Ledger, call: Call) -> Json:
         kept = {name: given[name] for name in ("default_payment_method",) if name in given}
         changes["invoice_settings"] = {**old["invoice_settings"], **kept}
     changes.pop("default_source", None)  # accepted, not modelled
+    wanted = discounts.asked(call.args, call.api_version)
+    if wanted is not None:
+        old = discounts.hang(ledger, old, _claimed(ledger, wanted, old["id"]))
     now = ledger.change(old, "customer.updated", **changes)
     if now["balance"] != old["balance"]:
         credits.note(ledger, now, now["balance"] - old["balance"], "adjustment")
@@ -155,6 +166,14 @@ def delete(ledger: Ledger, call: Call) -> Json:
 def listing_of(ledger: Ledger, call: Call) -> Json:
     """GET /v1/customers, newest first; ``email`` matches exactly, deleted ones are left out."""
     return list_of(ledger, call, "customer", ("email",))
+
+
+def _claimed(ledger: Ledger, wanted: Iterable[Json], customer: str | None) -> Json | None:
+    """Give the discount that a call wants for a customer; one has no currency yet to refuse it by."""
+    for one in wanted:
+        name = next(iter(one))
+        return coupons.claimed(ledger, one, name, customer=customer, subtotal=0, currency=None)
+    return None
 
 
 def _address(given: Json | None) -> Json | None:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.shelf import Json
 
 DEPTH_MAX = 4
+_LENT = ("applies_to", "confirmation_secret")
 
 # type -> field -> the type it leads to. A type that is no kind of the ledger is a part of an object.
 _LEADS: dict[str, dict[str, str]] = {
     "customer": {
         "default_source": "unmodelled",
-        "discount": "unmodelled",
+        "discount": "discount",
         "invoice_settings": "invoice_settings",
         "sources": "unmodelled",
         "subscriptions": "list of subscription",
@@ -36,6 +37,7 @@ _LEADS: dict[str, dict[str, str]] = {
     "invoice_settings": {"default_payment_method": "payment_method"},
     "checkout.session": {
         "customer": "customer",
+        "discounts": "session_discount",
         "invoice": "invoice",
         "line_items": "list of item",
         "payment_intent": "payment_intent",
@@ -50,8 +52,8 @@ _LEADS: dict[str, dict[str, str]] = {
         "customer": "customer",
         "default_payment_method": "payment_method",
         "default_source": "unmodelled",
-        "discount": "unmodelled",
-        "discounts": "unmodelled",
+        "discount": "discount",
+        "discounts": "discount",
         "items": "list of subscription_item",
         "latest_invoice": "invoice",
         "pending_setup_intent": "setup_intent",
@@ -68,8 +70,10 @@ _LEADS: dict[str, dict[str, str]] = {
         "confirmation_secret": "confirmation_secret",
         "customer": "customer",
         "default_payment_method": "payment_method",
-        "discounts": "unmodelled",
+        "discount": "discount",
+        "discounts": "discount",
         "lines": "list of line_item",
+        "total_discount_amounts": "discount_amount",
         "parent": "invoice_parent",
         "payment_intent": "payment_intent",
         "payments": "list of invoice_payment",
@@ -79,7 +83,19 @@ _LEADS: dict[str, dict[str, str]] = {
     "invoice_parent_details": {"subscription": "subscription"},
     "invoice_payment": {"payment": "invoice_payment_payment", "invoice": "invoice"},
     "invoice_payment_payment": {"payment_intent": "payment_intent", "charge": "charge"},
-    "line_item": {"price": "price", "discounts": "unmodelled"},
+    "line_item": {"discount_amounts": "discount_amount", "discounts": "discount", "price": "price"},
+    "discount": {
+        "coupon": "coupon",
+        "customer": "customer",
+        "promotion_code": "promotion_code",
+        "source": "discount_source",
+    },
+    "discount_amount": {"discount": "discount"},
+    "discount_source": {"coupon": "coupon"},
+    "coupon": {"applies_to": "applies_to"},
+    "promotion_code": {"coupon": "coupon", "customer": "customer", "promotion": "promotion"},
+    "promotion": {"coupon": "coupon"},
+    "session_discount": {"coupon": "coupon", "promotion_code": "promotion_code"},
     "payment_intent": {
         "customer": "customer",
         "invoice": "invoice",
@@ -154,16 +170,22 @@ def _fill(ledger: Ledger, shown: Json, kind: str, steps: list[str], version: str
     if there is None or there == "unmodelled":
         return shown
     value = shown.get(step)
-    if value is None and (there.startswith("list of ") or there == "confirmation_secret"):
+    if value is None and (there.startswith("list of ") or there in _LENT):
         value = _lent(ledger, shown, kind, step, version)
-    elif isinstance(value, str) and there in ledger.shelves:
-        found = ledger.find(there, value)
-        value = present(found, version) if found is not None else value
+    elif isinstance(value, str):
+        value = _object(ledger, there, value, version)
+    elif isinstance(value, list) and there in ledger.shelves:
+        value = [_object(ledger, there, v, version) if isinstance(v, str) else v for v in value]
     if rest and isinstance(value, list):
         value = [_fill(ledger, part, there, rest, version) for part in value]
     elif rest and isinstance(value, dict):
         value = _fill(ledger, value, there, rest, version)
     return shown if value is None else {**shown, step: value}
+
+
+def _object(ledger: Ledger, kind: str, named: str, version: str) -> Any:
+    found = ledger.find(kind, named) if kind in ledger.shelves else None
+    return named if found is None else present(found, version)
 
 
 def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> Any:
@@ -173,6 +195,9 @@ def _lent(ledger: Ledger, shown: Json, kind: str, step: str, version: str) -> An
         return None
     if (kind, step) == ("checkout.session", "line_items"):
         return sessions.line_items_of(kept, {})
+    if (kind, step) == ("coupon", "applies_to"):
+        only = kept["_applies_to"]
+        return None if only is None else {"products": only}
     if (kind, step) == ("invoice", "payments"):
         return invoice_payments.shown_in(kept) if since_basil(version) else None
     if (kind, step) == ("invoice", "confirmation_secret"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from deadheat.stripe_sim import credits, invoice_payments, payments
+from deadheat.stripe_sim import credits, discounts, invoice_lines, invoice_payments, payments
 from deadheat.stripe_sim.lists import list_of, part_of
 from deadheat.stripe_sim.params import accepted, integer, listing, one_of, text
 from deadheat.stripe_sim.present import listed as list_object
@@ -46,7 +46,6 @@ _NOTHING: Json = {
     "payment_settings": dict.fromkeys(
         ("default_mandate", "payment_method_options", "payment_method_types"),
     ),
-    "total_discount_amounts": [],
     "total_pretax_credit_amounts": [],
 }
 """What every invoice shows of what is not modelled."""
@@ -61,16 +60,15 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
     """
     items = subscription["items"]["data"]
     free = subscription["status"] == "trialing"
-    total = 0 if free else sum(i["price"]["unit_amount"] * i["quantity"] for i in items)
-    due = credits.due(total, customer["balance"])
     made = ledger.new("invoice")
+    lines = [invoice_lines.of_item(ledger, made["id"], subscription, item, free=free) for item in items]
+    found = discounts.of(subscription, customer, begins(ledger, items))
     made.update(
         **_NOTHING,
+        **invoice_lines.summed(made["id"], lines, found, customer["balance"]),
         account_country="US",
         account_name="Deadheat",
-        amount_due=due,
         amount_paid=0,
-        amount_remaining=due,
         attempt_count=0,
         attempted=False,
         auto_advance=True,
@@ -81,18 +79,10 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         **_billed_to(customer),
         default_payment_method=None,
         description=None,
-        discounts=[],
         due_date=None,
         ending_balance=None,
         hosted_invoice_url=None,
         invoice_pdf=None,
-        lines={
-            "object": "list",
-            "data": [_line(ledger, made["id"], subscription, item, free) for item in items],
-            "has_more": False,
-            "total_count": len(items),
-            "url": f"/v1/invoices/{made['id']}/lines",
-        },
         metadata={},
         next_payment_attempt=None,
         post_payment_credit_notes_amount=0,
@@ -110,10 +100,6 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         starting_balance=customer["balance"],
         status="draft",
         status_transitions=dict.fromkeys(_TRANSITIONS),
-        subtotal=total,
-        subtotal_excluding_tax=total,
-        total=total,
-        total_excluding_tax=total,
         total_taxes=[],
         webhooks_delivered_at=None,
         _subscription=subscription["id"],
@@ -123,6 +109,11 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         _priced=[{"plan": item["plan"], "price": item["price"]} for item in items],
     )
     return made
+
+
+def begins(ledger: Ledger, items: list[Json]) -> int:
+    """Give from when on an invoice of these items bills; a renewal may run ahead of the clock."""
+    return max(ledger.now, *(int(item["current_period_start"]) for item in items))
 
 
 def finalized(ledger: Ledger, invoice: Json) -> Json:
@@ -341,44 +332,4 @@ def _numbered(ledger: Ledger, invoice: Json, customer: Json) -> Json:
         "hosted_invoice_url": page,
         "invoice_pdf": f"{page}/pdf",
         "number": f"{customer['invoice_prefix']}-{sequence:04d}",
-    }
-
-
-def _line(ledger: Ledger, invoice_id: str, subscription: Json, item: Json, free: bool) -> Json:
-    """Give the line of an item; its metadata is the subscription's, as Stripe has it for such lines."""
-    price = item["price"]
-    amount = 0 if free else price["unit_amount"] * item["quantity"]
-    return {
-        "id": ledger.ids.new("line_item"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": price["currency"],
-        "description": f"{item['quantity']} × {price['id']}",
-        "discount_amounts": [],
-        "discountable": True,
-        "discounts": [],
-        "invoice": invoice_id,
-        "livemode": False,
-        "metadata": subscription["metadata"],
-        "parent": {
-            "invoice_item_details": None,
-            "subscription_item_details": {
-                "invoice_item": None,
-                "proration": False,
-                "proration_details": {"credited_items": None},
-                "subscription": subscription["id"],
-                "subscription_item": item["id"],
-            },
-            "type": "subscription_item_details",
-        },
-        "period": {"start": item["current_period_start"], "end": item["current_period_end"]},
-        "pretax_credit_amounts": [],
-        "pricing": {
-            "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
-            "unit_amount_decimal": "0" if free else price["unit_amount_decimal"],
-        },
-        "quantity": item["quantity"],
-        "subscription": subscription["id"],
-        "taxes": [],
     }

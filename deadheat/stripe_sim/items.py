@@ -12,7 +12,17 @@ from deadheat.stripe_sim import catalog
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.clock import later
 from deadheat.stripe_sim.collection import ENDED
-from deadheat.stripe_sim.params import accepted, boolean, integer, listed, merged, metadata, record, text
+from deadheat.stripe_sim.params import (
+    accepted,
+    boolean,
+    integer,
+    listed,
+    merged,
+    metadata,
+    record,
+    text,
+    unmodelled,
+)
 from deadheat.stripe_sim.present import listed as list_object
 from deadheat.stripe_sim.present import present
 
@@ -29,7 +39,8 @@ _PRICED = {
     "price": text(unset=False),
     "price_data": catalog.PRICE_DATA,
     "quantity": integer(0),
-    **accepted("billing_thresholds", "discounts", "tax_rates"),
+    **unmodelled("discounts"),
+    **accepted("billing_thresholds", "tax_rates"),
 }
 ITEMS = listed(record({**_PRICED, "id": text(unset=False), "deleted": boolean, **accepted("clear_usage")}))
 UPDATE = {**_PRICED, **accepted("off_session", "payment_behavior", "proration_behavior", "proration_date")}
@@ -82,6 +93,11 @@ def begun(items: Json, at: int | None = None) -> Json:
         for item in items["data"]
     ]
     return {**items, "data": data}
+
+
+def amount(data: Sequence[Json]) -> int:
+    """Give what items cost in a period."""
+    return sum(int(item["price"]["unit_amount"] * item["quantity"]) for item in data)
 
 
 def period_end(subscription: Json) -> int:

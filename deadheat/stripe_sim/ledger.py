@@ -43,6 +43,10 @@ KINDS = (
     "customer_balance_transaction",
     "billing_portal.configuration",
     "billing_portal.session",
+    "coupon",
+    "promotion_code",
+    "discount",
+    "invoiceitem",
 )
 _NOTED = ("event", *KINDS)
 _NUMBERS = {kind: number for number, kind in enumerate(_NOTED)}

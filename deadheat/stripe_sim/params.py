@@ -84,6 +84,19 @@ def integer(least: int | None = None, most: int | None = None) -> Check:
     return check
 
 
+def decimal(above: int, most: int) -> Check:
+    """Accept a number over ``above``, up to ``most``."""
+
+    def check(value: Any, name: str) -> float:
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+            raise invalid(f"Invalid decimal: {_brief(value)}", param=name)
+        if not above < float(value) <= most:
+            raise invalid(f"Invalid decimal: {value}; must be over {above} and at most {most}", param=name)
+        return float(value)
+
+    return check
+
+
 timestamp = integer(0, 9_999_999_999)
 """Accept seconds since 1970, up to the year 2286."""
 

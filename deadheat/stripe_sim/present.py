@@ -2,10 +2,12 @@
 
 The ledger keeps each object once, in the shape of `api_version.API_VERSION`, with what only we know
 under names that begin with an underscore. `present` leaves those out and, for versions before
-2025-03-31.basil, puts the periods of a subscription and the links of an invoice where they were.
+2025-03-31.basil, puts the periods of a subscription and the links of an invoice where they were, and for
+those before 2025-09-30.clover the coupon of a discount and of a promotion code.
 
 Source: Stripe docs, "API changelog", 2025-03-31.basil ("Adds support for … billing periods on items",
-"Invoice parent", "multiple partial payments on invoices").
+"Invoice parent", "multiple partial payments on invoices"), 2025-09-30.clover (``coupon`` of discounts and
+promotion codes).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim.api_version import since_basil, ui_modes
+from deadheat.stripe_sim.api_version import since_basil, since_clover, ui_modes
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Emitted
@@ -25,10 +27,8 @@ def present(kept: Json, version: str) -> Json:
     shown = kept.copy()
     for name in _only_ours(tuple(kept)):
         del shown[name]
-    if not since_basil(version) and not kept.get("deleted"):
-        before_basil = _BEFORE_BASIL.get(kept["object"])
-        if before_basil is not None:
-            before_basil(kept, shown)
+    if not since_clover(version) and not kept.get("deleted"):
+        _before_clover(kept, shown, version)
     elif kept["object"] == "checkout.session":
         shown["ui_mode"] = ui_modes(version).get(kept["ui_mode"], kept["ui_mode"])
     return shown
@@ -37,6 +37,22 @@ def present(kept: Json, version: str) -> Json:
 @lru_cache(maxsize=1000)
 def _only_ours(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name.startswith("_"))
+
+
+def _before_clover(kept: Json, shown: Json, version: str) -> None:
+    kind = kept["object"]
+    if kind in ("discount", "promotion_code"):
+        del shown["source" if kind == "discount" else "promotion"]
+        shown["coupon"] = present(kept["_coupon"], version)
+    elif kind == "customer" and kept["discount"] is not None:
+        shown["discount"] = present(kept["_discount"], version)
+    if since_basil(version):
+        return
+    if kind in ("invoice", "subscription"):
+        shown["discount"] = next((present(discount, version) for discount in kept["_discounts"]), None)
+    before_basil = _BEFORE_BASIL.get(kind)
+    if before_basil is not None:
+        before_basil(kept, shown)
 
 
 def present_event(event: Emitted, *, version: str, pending: int) -> Json:
@@ -93,7 +109,6 @@ def _subscription(kept: Json, shown: Json) -> None:
     only = items[0] if len(items) == 1 else None
     shown["plan"] = only["plan"] if only else None
     shown["quantity"] = only["quantity"] if only else None
-    shown["discount"] = None
     shown.pop("billing_mode", None)
 
 

@@ -3,10 +3,15 @@
 A session is open until its customer pays, somebody expires it, or its time is up. Nothing keeps two
 open sessions of one customer from both being paid. Paying makes the customer if the session has
 none, then in mode ``subscription`` the subscription with its first invoice, in mode ``payment`` a
-payment, in mode ``setup`` the card that its setup intent waits for; ``checkout.session.completed`` comes
-last. A card that asks for its customer has them there: they pass the challenge on the page.
+payment, unless nothing is left to pay, in mode ``setup`` the card that its setup intent waits for;
+``checkout.session.completed`` comes last. A card that asks for its customer has them there: they pass the
+challenge on the page.
 
-Source: Stripe API reference, "Checkout Sessions"; Stripe docs, "Fulfill orders".
+Discounts are looked at when a session is made and redeemed when it is paid. What Stripe's page does where
+one was used up in between is not told; here it says so, and the session stays open.
+
+Source: Stripe API reference, "Checkout Sessions"; Stripe docs, "Fulfill orders", "Add discounts", "No-cost
+orders".
 """
 
 from __future__ import annotations
@@ -14,7 +19,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import ActRefused
-from deadheat.stripe_sim import billing, cards, catalog, customers, payments, setup_intents
+from deadheat.stripe_sim import (
+    billing,
+    cards,
+    catalog,
+    customers,
+    discounts,
+    payments,
+    session_discounts,
+    session_payments,
+    setup_intents,
+)
 from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.api_version import since_basil, ui_modes
 from deadheat.stripe_sim.clock import DAY
@@ -82,6 +97,7 @@ CREATE = {
     "customer_creation": one_of("always", "if_required"),
     "currency": text(unset=False),
     "customer_email": email,
+    "discounts": listed(record(dict.fromkeys(("coupon", "promotion_code"), text(unset=False)))),
     "expires_at": timestamp,
     "line_items": listed(_ITEM),
     "locale": text(),
@@ -99,9 +115,7 @@ CREATE = {
     "ui_mode": text(unset=False),
     **accepted("adaptive_pricing", "after_expiration", "automatic_tax"),
     **accepted("branding_settings", "consent_collection"),
-    **accepted(
-        "custom_fields", "custom_text", "customer_update", "discounts", "excluded_payment_method_types"
-    ),
+    **accepted("custom_fields", "custom_text", "customer_update", "excluded_payment_method_types"),
     **accepted("invoice_creation", "name_collection", "optional_items", "origin_context"),
     **accepted("payment_method_configuration", "payment_method_data"),
     **accepted("payment_method_options", "payment_method_types", "permissions"),
@@ -120,7 +134,6 @@ _NOTHING: Json = {
     "custom_text": dict.fromkeys(
         ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"),
     ),
-    "discounts": [],
     "payment_method_options": {},
     "payment_method_types": ["card"],
     "shipping_options": [],
@@ -156,14 +169,11 @@ def create(ledger: Ledger, call: Call) -> Json:
     customer = _check(ledger, args, hosted=hosted)
     lines = [_line(ledger, item) for item in args.get("line_items", ())]
     saves = args["mode"] == "setup"
-    total = None if saves else sum(line["amount_total"] for line in lines)
     trial = any(name in args.get("subscription_data", {}) for name in ("trial_end", "trial_period_days"))
     made = ledger.new("checkout.session")
     made.update(
         **_NOTHING,
         **{name: args.get(name) for name in _ECHOED},
-        amount_subtotal=total,
-        amount_total=0 if trial else total,
         cancel_url=args.get("cancel_url"),
         client_reference_id=args.get("client_reference_id"),
         client_secret=None if hosted else f"{made['id']}_secret_{ledger.ids.letters(25)}",
@@ -180,36 +190,44 @@ def create(ledger: Ledger, call: Call) -> Json:
         payment_method_collection=args.get(
             "payment_method_collection", "if_required" if args["mode"] == "payment" else "always"
         ),
-        payment_status="no_payment_required" if trial or saves else "unpaid",
         phone_number_collection=args.get("phone_number_collection", {"enabled": False}),
         return_url=args.get("return_url"),
         setup_intent=None,
         status="open",
         subscription=None,
         success_url=args.get("success_url"),
-        total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         ui_mode=ui_mode,
         url=f"https://checkout.stripe.com/c/pay/{made['id']}" if hosted else None,
+        _asked=args.get("discounts", []),
         _lines=lines,
         _payment_intent_data=args.get("payment_intent_data", {}),
         _subscription_data=args.get("subscription_data", {}),
+        _trial=trial,
         _api_version=call.api_version,
     )
     if saves:
         said = args.get("setup_intent_data", {})
         setup = setup_intents.intend(ledger, customer=made["customer"], said=said, session=made["id"])
         made["setup_intent"] = setup["id"]
+    made.update(session_discounts.totals(made, session_discounts.of(ledger, made, customer)))
     ledger.remind(made["expires_at"], made["object"], made["id"])
     return ledger.put(made)
 
 
 def complete(
-    ledger: Ledger, session_id: str, *, email: str | None, name: str | None, card: str = cards.VISA
+    ledger: Ledger,
+    session_id: str,
+    *,
+    email: str | None,
+    name: str | None,
+    card: str = cards.VISA,
+    promotion_code: str | None = None,
 ) -> Json:
     """Pay a session as its customer; returns it complete. ActRefused if it cannot be paid.
 
     ``card`` is a test token. One that is declined leaves the session open, with the events of the
-    attempt: charge.failed and payment_intent.payment_failed.
+    attempt: charge.failed and payment_intent.payment_failed. ``promotion_code`` is what the customer types.
+    A discount is redeemed now: where it is used up meanwhile the session is not paid and stays open.
     """
     old = ledger.find("checkout.session", session_id)
     if old is None:
@@ -219,23 +237,19 @@ def complete(
     method = cards.of_token(ledger, card)
     if method is None:
         raise ActRefused(f"There is no test card {card} to pay with.")
-    _refuse_declined(ledger, old, method)
+    old, found = session_discounts.as_paid(ledger, old, promotion_code)
+    session_payments.refuse_declined(ledger, old, method)
     customer = _payer(ledger, old, email, name)
     changes: dict[str, Any] = {"status": "complete", "url": None}
     if old["mode"] == "subscription":
         assert customer is not None  # a subscription always has one
         changes.update(_subscribe(ledger, old, customer, method))
     elif old["mode"] == "setup":
-        _save(ledger, old, customer, method)
+        session_payments.save(ledger, old, customer, method)
     else:
-        intent = payments.intend(
-            ledger,
-            amount=old["amount_total"],
-            currency=old["currency"],
-            customer=customer["id"] if customer else None,
-            said=old["_payment_intent_data"],
-        )
-        changes["payment_intent"] = payments.attempt(ledger, intent, method, customer="authenticates")["id"]
+        owner = customer["id"] if customer else None
+        discounts.redeemed(ledger, [{**discount, "customer": owner} for discount in found])
+        changes["payment_intent"] = session_payments.pay(ledger, old, owner, method)
     if old["payment_status"] == "unpaid":
         changes["payment_status"] = "paid"
     done = ledger.put(
@@ -248,35 +262,6 @@ def complete(
     )
     ledger.emit("checkout.session.completed", done)
     return done
-
-
-def _refuse_declined(ledger: Ledger, session: Json, method: Json) -> None:
-    """Refuse a card that its bank declines, as the page of the session does; the session stays open."""
-    if session["amount_total"] and cards.decline_of(method) is not None:
-        intent = payments.intend(
-            ledger,
-            amount=session["amount_total"],
-            currency=session["currency"],
-            customer=session["customer"],
-        )
-        said = payments.attempt(ledger, intent, method, customer="authenticates")["last_payment_error"][
-            "message"
-        ]
-        raise ActRefused(f"Checkout session {session['id']} was not paid and is still open: {said}")
-
-
-def _save(ledger: Ledger, session: Json, customer: Json | None, method: Json) -> None:
-    """Save a card by the setup intent of a session; refuse one that its bank declines."""
-    intent = ledger.need("setup_intent", session["setup_intent"])
-    owned = {**intent, "customer": customer["id"] if customer else None}
-    waits = setup_intents.confirmed(ledger, owned, method, customer="present")
-    if waits["status"] != "requires_action":
-        now = waits
-    else:
-        now = setup_intents.answered(ledger, waits, passes=True)
-    if now["status"] != "succeeded":
-        said = now["last_setup_error"]["message"]
-        raise ActRefused(f"Checkout session {session['id']} saved no card and is still open: {said}")
 
 
 def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
@@ -295,7 +280,7 @@ def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> J
         ledger,
         customer=customer,
         lines=[line for line in session["_lines"] if line["price"]["recurring"]],
-        data={**session["_subscription_data"], **default},
+        data={**session["_subscription_data"], **default, "discounts": session["_asked"]},
         api_version=session["_api_version"],
         first="before" if since_basil(session["_api_version"]) else "after",
         card=card,
@@ -370,6 +355,7 @@ def line_items_of(session: Json, args: Json) -> Json:
 def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
     _check_form(args, hosted=hosted)
+    session_discounts.check(args)
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(
@@ -458,7 +444,8 @@ def _payer(ledger: Ledger, session: Json, email: str | None, name: str | None) -
         if customer is None or customer.get("deleted"):
             raise ActRefused(f"Checkout session {session['id']} cannot be paid: its customer is deleted.")
         return customer
-    if session["customer_creation"] == "if_required":
+    free = session["mode"] == "payment" and not session["amount_total"]
+    if session["customer_creation"] == "if_required" and not free:
         return None
     return customers.make(ledger, {"email": email or session["customer_email"], "name": name})
 

@@ -1,7 +1,7 @@
 """The API of subscriptions: create, retrieve, list, update, resume, cancel.
 
-What a subscription does by itself is `billing`'s; ``collection_method: send_invoice``, prorations,
-schedules and discounts are not modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs,
+What a subscription does by itself is `billing`'s; ``collection_method: send_invoice``, prorations
+and schedules are not modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs,
 "How subscriptions work".
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import billing, cards, collection, items
+from deadheat.stripe_sim import billing, cards, collection, coupons, discounts, items
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.lists import list_of, within
@@ -85,15 +85,18 @@ _BOTH = {
     "cancel_at": unsettable(timestamp),
     "cancel_at_period_end": boolean,
     "collection_method": one_of("charge_automatically", "send_invoice"),
+    "coupon": text(),
     "default_payment_method": text(),
     "description": text(longest=500),
+    "discounts": coupons.DISCOUNTS,
     "items": items.ITEMS,
     "metadata": metadata,
     "off_session": boolean,
     "payment_settings": _PAYMENT_SETTINGS,
+    "promotion_code": text(),
     "trial_end": _TRIAL_END,
     "trial_settings": TRIAL_SETTINGS,
-    **accepted("automatic_tax", "days_until_due", "default_tax_rates", "discounts", "invoice_settings"),
+    **accepted("automatic_tax", "days_until_due", "default_tax_rates", "invoice_settings"),
     **accepted("on_behalf_of", "proration_behavior"),
     **unmodelled("add_invoice_items", "application_fee_percent", "billing_thresholds", "default_source"),
     **unmodelled("pending_invoice_item_interval", "transfer_data"),
@@ -208,6 +211,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     if "items" in args:
         changes["items"] = items.changed(ledger, old, args["items"])
     changes.update(_ending(ledger, old, args))
+    changes.update(_discounted(ledger, old, args, call.api_version))
     if args.get("trial_end", "now") != "now":
         kept = changes["items"] if "items" in changes else old["items"]
         changes.update(_trial_until(ledger, kept, args["trial_end"]))
@@ -215,6 +219,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     if ends_trial:
         billing.check_end_of_trial(ledger, {**old, **changes})
     now = ledger.change(old, "customer.subscription.updated", **changes)
+    discounts.dropped(ledger, old["_discounts"], now["_discounts"])
     if "pause_collection" in changes:
         billing.remember_pause(ledger, now)
     if ends_trial:
@@ -287,6 +292,26 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
     method = args.get("default_payment_method")
     if method is not None:
         cards.usable(ledger, method, param="default_payment_method", customer=customer)
+
+
+def _discounted(ledger: Ledger, old: Json, args: Json, version: str) -> Json:
+    """Give the discounts that a call wants instead of those so far, redeemed; nothing if it says nothing."""
+    wanted = discounts.asked(args, version)
+    if wanted is None:
+        return {}
+    kept = old["_discounts"]
+    found = discounts.claimed(
+        ledger,
+        wanted,
+        "discounts",
+        kept,
+        customer=old["customer"],
+        subtotal=items.amount(old["items"]["data"]),
+        currency=old["currency"],
+        subscription=old["id"],
+    )
+    discounts.redeemed(ledger, found, kept)
+    return discounts.held(found)
 
 
 def _trial_until(ledger: Ledger, kept: Json, until: int) -> Json:

@@ -26,6 +26,8 @@ from deadheat.stripe_sim import API_VERSION
 
 pytestmark = pytest.mark.filterwarnings(SDK_WARNING)
 
+TAX_RATE: Any = {"display_name": "VAT", "inclusive": False, "percentage": 19}
+
 
 def with_mock(story: Any, *, mode: str = "enforce", notices: list[str] | None = None) -> None:
     """Run ``story(account, server, mock)`` with the stripe-mock of this machine."""
@@ -128,17 +130,15 @@ def test_mode_warn_lets_everything_pass_and_says_so() -> None:
 def test_it_answers_what_we_do_not_model_under_our_headers_and_keys() -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         v1 = client(server).v1
-        first, again = [
-            await v1.coupons.create_async({"duration": "once"}, {"idempotency_key": "k"}) for _ in range(2)
-        ]
-        assert first.object == "coupon"
+        first, again = [await v1.tax_rates.create_async(TAX_RATE, {"idempotency_key": "k"}) for _ in range(2)]
+        assert first.object == "tax_rate"
         assert again.id == first.id
         assert first.last_response is not None
         assert first.last_response.request_id.startswith("req_")
         assert first.last_response.request_id != "req_123"
         with pytest.raises(stripe.InvalidRequestError) as refused:
-            await v1.coupons.create_async({"duration": "sometimes"})  # type: ignore[typeddict-item]
-        assert refused.value.param == "duration"
+            await v1.tax_rates.create_async({**TAX_RATE, "tax_type": "tithe"})
+        assert refused.value.param == "tax_type"
 
     with_mock(story)
 
@@ -148,15 +148,15 @@ def test_a_write_that_it_answered_is_told_once_for_each_route() -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         v1 = client(server).v1
         for _ in range(2):
-            coupon = await v1.coupons.create_async({"duration": "once"})
-            await v1.coupons.update_async(f"{coupon.id}A1", {"name": "a"})
-        await v1.coupons.list_async()
+            rate = await v1.tax_rates.create_async(TAX_RATE)
+            await v1.tax_rates.update_async(f"{rate.id}A1", {"active": False})
+        await v1.tax_rates.list_async()
         await v1.customers.create_async({"email": "a@b.c"})
 
     notices: list[str] = []
     with_mock(story, notices=notices)
     assert notices == [
-        f"POST /v1/coupons{of} is not modelled: stripe-mock answered it, and nothing changed."
+        f"POST /v1/tax_rates{of} is not modelled: stripe-mock answered it, and nothing changed."
         for of in ("", "/:id")
     ]
 
@@ -179,7 +179,7 @@ def test_without_it_what_we_do_not_model_is_not_found() -> None:
     async def story() -> None:
         async with stage() as (_, server):
             with pytest.raises(stripe.InvalidRequestError) as refused:
-                await client(server).v1.coupons.create_async({"duration": "once"})
+                await client(server).v1.tax_rates.create_async(TAX_RATE)
             assert refused.value.http_status == 404
 
     asyncio.run(story())

@@ -83,8 +83,8 @@ def test_every_kind_of_operation_comes_back() -> None:
         before=[ada.do("sign-up"), world.at_stripe("product")],
         race=[
             [ada.pay(), ada.cancel(), ada.refund(), ada.renew(), ada.retry_payment()],
-            [ada.pay(waits=True), ada.renew(decline="lost_card"), ada.retry_payment(decline="lost_card")],
-            [ada.authenticate(), ada.authenticate(fails=True)],
+            [ada.pay(waits=True, promotion_code="SPRING"), ada.renew(decline="lost_card")],
+            [ada.retry_payment(decline="lost_card"), ada.authenticate(), ada.authenticate(fails=True)],
             [bob.do("check-out")],
             [world.deliveries(order="reversed", duplicates=2, lost=1, forged="stale", every_type=True)],
             [world.deliveries(doubled=True)],

@@ -39,7 +39,7 @@ class Stage:
         self.cast.made(call.object_ids, self.cast[user])
         return str(json.loads(self.account.response(call).body)["id"])
 
-    def opens(self, user: User, actor: str = "A") -> str:
+    def opens(self, user: User, actor: str = "A", **params: Any) -> str:
         customer = self.post("/v1/customers", {"email": user.email}, user)
         lines = [{"price": MONTHLY, "quantity": 1}]
         session = {
@@ -47,6 +47,7 @@ class Stage:
             "customer": customer,
             "success_url": "https://a.test",
             "line_items": lines,
+            **params,
         }
         made = self.post("/v1/checkout/sessions", session, user)
         self.cast[user].given_session(actor, made)
@@ -148,3 +149,14 @@ def test_what_is_made_at_the_dashboard_is_nobodys() -> None:
     assert stage.statuses() == ["active"]
     assert stage.cast.owner == before
     assert "product.created" in [e["type"] for e in stage.account.made_since(0).events]
+
+
+def test_a_payer_types_a_promotion_code() -> None:
+    on = Stage()
+    on.post("/v1/coupons", {"id": "HALF", "percent_off": 50}, on.ada)
+    on.post("/v1/promotion_codes", {"promotion": {"type": "coupon", "coupon": "HALF"}, "code": "NEW"}, on.ada)
+    session = on.opens(on.ada, allow_promotion_codes=True)
+    refused = on.acts.do(on.ada.pay(promotion_code="OLD"), "A")
+    assert "no active promotion code" in refused[0]
+    assert on.acts.do(on.ada.pay(promotion_code="new"), "A") == [session]
+    assert on.account.made_since(0).invoices[0]["amount_paid"] == 1000

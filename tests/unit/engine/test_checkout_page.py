@@ -133,3 +133,20 @@ def test_the_served_clock_is_the_real_one_and_lets_sessions_expire() -> None:
     assert now["status"] == "expired"
     assert abs(made.now - time.time()) < 60
     assert b"is expired" in visit(made, opened["id"]).body
+
+
+def test_a_promotion_code_is_typed_where_the_session_takes_any() -> None:
+    made = account()
+    post(made, "/v1/coupons", percent_off="25", id="QUARTER")
+    asked = {"promotion[type]": "coupon", "promotion[coupon]": "QUARTER", "code": "SPRING"}
+    post(made, "/v1/promotion_codes", **asked)
+    plain, opened = session(made), session(made, allow_promotion_codes="true")
+    assert b"promotion_code" not in visit(made, plain["id"]).body
+    assert b'name="promotion_code"' in visit(made, opened["id"]).body
+    refused = visit(made, opened["id"], "POST", b"act=pay&email=a%40example.test&promotion_code=AUTUMN")
+    assert refused.status == 409
+    assert visit(made, opened["id"], "POST", b"act=pay&email=a%40example.test&promotion_code=").status == 303
+    second = session(made, allow_promotion_codes="true")
+    body = b"act=pay&email=a%40example.test&promotion_code=spring"
+    assert visit(made, second["id"], "POST", body).status == 303
+    assert [s["amount_total"] for s in made.made_since(0).sessions] == [2000, 2000, 1500]

@@ -14,6 +14,9 @@ from deadheat.stripe_sim.clock import HOUR
 AMOUNTS = st.sampled_from([500, 900, 2000])
 CARDS = st.sampled_from(["pm_card_visa", "pm_card_chargeDeclined", "pm_card_authenticationRequired"])
 
+TWICE, THIRD = "TWICE", "THIRD"
+DISCOUNTS = st.lists(st.sampled_from([{"coupon": TWICE}, {"coupon": THIRD}]), max_size=2)
+
 
 def post(path: str, **params: Any) -> st.SearchStrategy[tuple[str, str, dict[str, Any]]]:
     """Draw a POST; parameters are values, or strategies of values."""
@@ -38,6 +41,8 @@ BILLING = st.one_of(
         payment_behavior=st.sampled_from(["allow_incomplete", "default_incomplete", "error_if_incomplete"]),
         default_payment_method="BAD_CARD",
     ),
+    post("/v1/subscriptions", customer="CUSTOMER", items=[{"price": MONTHLY}], discounts=DISCOUNTS),
+    post("/v1/subscriptions/SUBSCRIPTION", discounts=DISCOUNTS),
 )
 ACTS = st.sampled_from(["renew", "decline", "ask", "pass", "fail", "retry", "give up", "hours"])
 DECLINES = {"decline": "lost_card", "ask": "authentication_required"}
@@ -49,6 +54,9 @@ def billed(account: Account) -> dict[str, str]:
     customer = {"customer": session["customer"]}
     bad = send(account, "POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer).json
     charge = send(account, "GET", "/v1/charges").json["data"][0]
+    send(account, "POST", "/v1/coupons", {"id": TWICE, "percent_off": 33.3, "max_redemptions": 2})
+    third = {"amount_off": 700, "currency": "usd", "duration": "forever"}
+    send(account, "POST", "/v1/coupons", {"id": THIRD, **third})
     send(account, "POST", f"/v1/customers/{session['customer']}", {"balance": -600})
     account.dunning = Dunning(3, "unpaid")
     account.renew_subscription(session["subscription"], decline="generic_decline")

@@ -28,6 +28,10 @@ def money_adds_up(account: Account) -> None:
         assert bool(paid) == (intent["status"] == "succeeded")
     for invoice in account.ledger.of("invoice"):
         _invoice(account, invoice)
+    discounts = [discount["source"]["coupon"] for discount in account.ledger.of("discount")]
+    for coupon in account.ledger.of("coupon"):
+        assert coupon["times_redeemed"] == discounts.count(coupon["id"])
+        assert coupon["times_redeemed"] <= (coupon["max_redemptions"] or coupon["times_redeemed"])
     for customer in account.ledger.of("customer"):
         changes = account.ledger.of("customer_balance_transaction", customer=customer["id"])
         if not customer.get("deleted"):
@@ -36,6 +40,12 @@ def money_adds_up(account: Account) -> None:
 
 def _invoice(account: Account, invoice: dict[str, Any]) -> None:
     assert invoice["amount_due"] == invoice["amount_paid"] + invoice["amount_remaining"]
+    lines = invoice["lines"]["data"]
+    assert sum(line["amount"] for line in lines) == invoice["subtotal"]
+    taken = [part["amount"] for part in invoice["total_discount_amounts"]]
+    assert sum(part["amount"] for line in lines for part in line["discount_amounts"]) == sum(taken)
+    assert invoice["subtotal"] - sum(taken) == invoice["total"]
+    assert all(amount >= 0 for amount in taken)
     intent = invoice["_payment_intent"]
     charges = [c for c in account.ledger.of("charge") if c["paid"] and c["_invoice"] == invoice["id"]]
     assert all(charge["payment_intent"] == intent for charge in charges)
