@@ -91,7 +91,10 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/accounts/:id", own_account.retrieve, "account"),
     _route("POST /v1/customers", customers.create, "customer", customers.CREATE),
     _route("GET /v1/customers", customers.listing_of, "list of customer", customers.LIST),
-    _route("GET /v1/customers/search", search.customers, "list of customer", search.SEARCH, ("query",)),
+    *(
+        _route(f"GET /v1/{kind}s/search", search.of(kind), f"list of {kind}", search.SEARCH, ("query",))
+        for kind in ("charge", "customer", "invoice", "payment_intent", "price", "product", "subscription")
+    ),
     _route("GET /v1/customers/:id", customers.retrieve, "customer"),
     _route("POST /v1/customers/:id", customers.update, "customer", customers.UPDATE),
     _route("DELETE /v1/customers/:id", customers.delete, "customer"),
@@ -163,13 +166,6 @@ ROUTES: tuple[Route, ...] = (
         "POST /v1/subscriptions", subscriptions.create, "subscription", subscriptions.CREATE, ("customer",)
     ),
     _route("GET /v1/subscriptions", subscriptions.listing_of, "list of subscription", subscriptions.LIST),
-    _route(
-        "GET /v1/subscriptions/search",
-        search.subscriptions,
-        "list of subscription",
-        search.SEARCH,
-        ("query",),
-    ),
     _route("GET /v1/subscriptions/:id", subscriptions.retrieve, "subscription"),
     _route("POST /v1/subscriptions/:id", subscriptions.update, "subscription", subscriptions.UPDATE),
     _route("DELETE /v1/subscriptions/:id", subscriptions.cancel, "subscription", subscriptions.CANCEL),

@@ -1,4 +1,4 @@
-"""Search: the query language over customers and subscriptions, and its lag behind everything else.
+"""Search: the query language over what can be searched, and its lag behind everything else.
 
 What was made less than `Ledger.search_lag` seconds ago, by the run's clock, is not found, and what was
 changed since then is found as it was before. At Stripe that takes up to a minute, and more in an outage,
@@ -18,7 +18,7 @@ from deadheat.stripe_sim.params import integer, text
 from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json, Shelf
@@ -35,20 +35,24 @@ _CLAUSE = re.compile(
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _JOIN = re.compile(r"(AND|OR)\b", re.IGNORECASE)
 _FIELDS = {
+    "charge": ("amount", "created", "currency", "customer", "disputed", "metadata", "refunded", "status"),
     "customer": ("created", "email", "metadata", "name", "phone"),
-    "subscription": ("created", "metadata", "status"),
+    "invoice": ("created", "currency", "customer", "metadata", "number", "status", "subscription", "total"),
+    "payment_intent": ("amount", "created", "currency", "customer", "metadata", "status"),
+    "price": ("active", "currency", "lookup_key", "metadata", "product", "type"),
+    "product": ("active", "description", "metadata", "name", "url"),
+    "subscription": ("canceled_at", "created", "metadata", "status"),
 }
+"""What each kind is searched by. Source: Stripe docs, "Search", "Query fields"."""
+_NUMBERS = frozenset({"amount", "canceled_at", "created", "total"})
+_FLAGS = frozenset({"active", "disputed", "refunded"})
+_KEPT_AS = {"subscription": "_subscription"}
 _COMPARED = {":": eq, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-def customers(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/customers/search by time of creation, e-mail, name, phone or metadata."""
-    return _search(ledger, call, "customer")
-
-
-def subscriptions(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/subscriptions/search by time of creation, status or metadata."""
-    return _search(ledger, call, "subscription")
+def of(kind: str) -> Callable[[Ledger, Call], Json]:
+    """Give what GET /v1/KINDs/search does."""
+    return lambda ledger, call: _search(ledger, call, kind)
 
 
 def _search(ledger: Ledger, call: Call, kind: str) -> Json:
@@ -94,7 +98,8 @@ class _Clause:
     @property
     def exact(self) -> bool:
         """Whether only objects that say just this match."""
-        return self.op == ":" and isinstance(self.value, str) and not self.negated
+        said = self.op == ":" and isinstance(self.value, str) and not self.negated
+        return said and self.field not in _FLAGS
 
     @property
     def term(self) -> Any:
@@ -117,7 +122,7 @@ class _Clause:
     @property
     def makes_sense(self) -> bool:
         """Whether the field can be asked this: times are compared, words match or are null."""
-        if self.field == "created":
+        if self.field in _NUMBERS:
             return isinstance(self.value, int) and self.op in _COMPARED
         has_key = self.key is not None
         asked = self.op == ":" if self.value is None else self.op in ":~"
@@ -153,7 +158,11 @@ def _read(read: re.Match[str]) -> _Clause:
     elif read["value"] is not None:
         value = _ESCAPED.sub(r"\1", read["value"]).casefold()
     return _Clause(
-        field=read["field"], key=read["key"], op=read["op"], value=value, negated=read["not"] is not None
+        field=_KEPT_AS.get(read["field"], read["field"]),
+        key=read["key"],
+        op=read["op"],
+        value=value,
+        negated=read["not"] is not None,
     )
 
 

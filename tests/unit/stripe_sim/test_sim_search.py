@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from billing_stage import customer_with, subscribe
 from sim_client import new_account, send
 
 if TYPE_CHECKING:
@@ -32,6 +33,44 @@ def test_the_lag_is_settable_and_runs_by_the_clock_of_the_run(lag: int) -> None:
         assert [c["id"] for c in send(account, "GET", "/v1/customers").json["data"]] == [who]
         account.tick(1)
     assert named(account, "Ada") == [who]
+
+
+@pytest.mark.fidelity("Payments, charges, invoices, prices and products are searched too")
+@pytest.mark.parametrize(
+    ("kind", "query", "other"),
+    [
+        ("payment_intents", "metadata['order']:'7' AND status:'succeeded'", "amount<500"),
+        ("charges", "amount:500 AND refunded:'false'", "disputed:'true'"),
+        ("invoices", "total>=2000 AND subscription:'{subscription}'", "status:'void'"),
+        ("prices", "active:'true' AND type:'one_time'", "lookup_key:'nope'"),
+        ("products", "name~'book'", "active:'false'"),
+        ("subscriptions", "status:'canceled' AND canceled_at>0", "status:'canceled' AND canceled_at<5"),
+    ],
+)
+def test_what_else_is_searched(kind: str, query: str, other: str) -> None:
+    account = new_account()
+    customer = customer_with(account)
+    order = {"amount": 500, "currency": "usd", "metadata": {"order": "7"}}
+    paid = {**order, "confirm": True, "payment_method": "pm_card_visa"}
+    send(account, "POST", "/v1/payment_intents", paid)
+    send(
+        account,
+        "POST",
+        "/v1/prices",
+        {"currency": "usd", "unit_amount": 1, "product_data": {"name": "A book"}},
+    )
+    subscription = subscribe(account, customer).json["id"]
+    account.cancel_subscription(subscription)
+
+    def found(asked: str) -> int:
+        path = f"/v1/{kind}/search"
+        answer = send(account, "GET", path, {"query": asked.format(subscription=subscription)})
+        assert answer.status == 200, answer.json
+        return len(answer.json["data"])
+
+    assert found(query) == 0
+    account.tick(60)
+    assert (found(query), found(other)) == (1, 0)
 
 
 @pytest.mark.fidelity("Search lags behind list")

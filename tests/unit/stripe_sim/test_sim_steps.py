@@ -341,4 +341,4 @@ class TestAccess:
         assert ids[0] == ids[1] != ids[2]
 
     def test_searching_what_is_not_modelled_names_no_object(self) -> None:
-        assert send(new_account(), "GET", "/v1/prices/search", {"query": "a"}).call.route is None
+        assert send(new_account(), "GET", "/v1/refunds/search", {"query": "a"}).call.route is None
