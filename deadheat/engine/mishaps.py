@@ -1,13 +1,16 @@
 """What may go wrong at any step of the target: a caller hangs up, its processes are paused, or killed.
 
-All of them leave the step where it is. Whoever hung up goes on with what they do next, while the target
-works for nobody. A killed target is started again at its port before the next choice; what it had sent to
-Stripe is on its way all the same, its statements end with their connections, and its callers have no answer.
+All of them leave the step where it is. A person who hung up goes on with what they do next, and Stripe tries
+again, while the target works for nobody. A killed target is started again at its port before the next
+choice; what it had sent to Stripe is on its way all the same, its statements end with their connections, and
+its callers have no answer.
 
 A paused target (a garbage collection, a virtual machine that moves) stands still for longer than anybody
 waits: everybody who waits for an answer hangs up, people and Stripe, and then it goes on where it was, with
 its transactions, its locks and what it believes. How much later that is nobody in it can tell, so the pause
-takes no time here.
+takes no time here. One worker of several is not paused or killed alone: which requests it has is decided by
+who accepts a connection first, so a replay would strike others. A caller who hangs up is what is left of a
+pause of a worker that has one request.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from .table import PAGE, page
 from .zoo import FRAIL, HASTY, ZOO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from deadheat.engine.events import Exploration
@@ -65,7 +65,7 @@ def test_the_one_that_only_a_fault_shows_was_found_by_each_seed_and_its_twin_was
 
 @pytest.mark.slow
 def test_it_is_found_with_a_fault_and_never_without_one(tmp_path: Path) -> None:
-    """By a random walk it was found in 10 of 100 schedules: 80 miss it once in 5,000 times."""
+    """By a random walk it was found in 16 of 100 schedules: 80 miss it once in a million times."""
 
     async def find(lab: Lab) -> tuple[int, int]:
         without = [(await lab.violated(s, lab.schedule(s)))[0] for s in strategies("random-walk", 1, 12)]
@@ -101,38 +101,42 @@ def test_two_sign_ups_and_a_webhook_are_searched_to_their_end(tmp_path: Path) ->
 
 
 class Of:
-    """Faults of one kind only, or of all others, in a random walk."""
+    """Faults of these kinds only, in a random walk."""
 
     name = "random-walk"
     controlled = True
     yields = False
     faults = 1
 
-    def __init__(self, kind: str, *, others: bool) -> None:
+    def __init__(self, fits: Callable[[str], bool]) -> None:
         self._within = Faulty(RandomWalk(2), 2, 1)
-        self._shown = lambda fault: not fault or (fault == kind) != others
+        self._fits = fits
 
     def begin(self, run: int) -> None:
         self._within.begin(run)
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
-        shown = [index for index, step in enumerate(held) if self._shown(step.fault)]
+        shown = [index for index, step in enumerate(held) if not step.fault or self._fits(step.fault)]
         return tuple(shown[index] for index in self._within.choose([held[index] for index in shown]))
 
 
+HAVE_STRIPE_HANG_UP = ("pause", "caller gone")  # nobody but Stripe calls in that race
+
+
 @pytest.mark.slow
-def test_a_retry_beside_the_first_attempt_is_brought_about_by_a_pause_and_no_other_fault(
-    tmp_path: Path,
+@pytest.mark.parametrize("kind", HAVE_STRIPE_HANG_UP)
+def test_a_retry_beside_the_first_attempt_is_brought_about_by_who_hangs_up_and_no_other_fault(
+    kind: str, tmp_path: Path
 ) -> None:
-    """A pause showed it in 6 of 30 schedules: 45 miss it once in 20,000 times."""
+    """A pause showed it in 7 of 60 schedules, a caller gone in 8 of 100: 80 miss it once in 800 times."""
 
     async def find(lab: Lab) -> tuple[int, int]:
-        others = Of("pause", others=True)
-        by_others = sum([(await lab.violated(others, lab.schedule(others)))[0] for _ in range(15)])
-        pauses = Of("pause", others=False)
-        for _ in range(45):
-            schedule = lab.schedule(pauses)
-            found, ran = await lab.violated(pauses, schedule)
+        others = Of(lambda fault: fault not in HAVE_STRIPE_HANG_UP)
+        by_others = sum([(await lab.violated(others, lab.schedule(others)))[0] for _ in range(8)])
+        only = Of(lambda fault: fault == kind)
+        for _ in range(80):
+            schedule = lab.schedule(only)
+            found, ran = await lab.violated(only, schedule)
             if found:
                 return by_others, await lab.replays(schedule.recorded(ran.trace), times=5)
         return by_others, 0

@@ -136,7 +136,7 @@ FRAIL = _mutant(
     faults=1,
 )
 
-# Nor this one: each event is delivered once, and only a target that is paused takes a retry beside it.
+# Nor this one: each event is delivered once, and a retry comes beside it only where Stripe hangs up.
 HASTY = _mutant(
     "grants-after-a-look",
     "zoo.payment-arrives",
