@@ -100,7 +100,7 @@ def test_it_objects_to_what_we_only_pass_over(params: Any, code: str | None, par
     with_mock(story)
 
 
-@pytest.mark.parametrize("unknown", [{"newfangled": "1"}, {"payment_method_collection": "newfangled"}])
+@pytest.mark.parametrize("unknown", [{"newfangled": "1"}, {"origin_context": "newfangled"}])
 def test_in_another_version_what_it_does_not_know_is_a_warning(unknown: Any) -> None:
     async def story(account: Any, server: Any, mock: StripeMock) -> None:
         later = client(server, version="2026-10-28.endive").v1
