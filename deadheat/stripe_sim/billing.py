@@ -19,6 +19,8 @@ from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_defau
 from deadheat.stripe_sim.params import merged
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from deadheat.stripe_sim.api_error import ApiError
     from deadheat.stripe_sim.authentication import Presence
     from deadheat.stripe_sim.cards import Decline
@@ -83,6 +85,7 @@ def start(
     elif first == "after":
         opened = collect(ledger, opened, _needed(card), customer=presence)
     made = ledger.need("subscription", made["id"])
+    remember(ledger, made, ("cancel_at",))
     if made["status"] == "incomplete":
         ledger.remind(ledger.now + INCOMPLETE_FOR, "subscription", made["id"])
     return made, opened
@@ -139,11 +142,21 @@ def tell_of_end(ledger: Ledger, subscription: Json) -> Json:
     return subscription
 
 
-def remember_pause(ledger: Ledger, subscription: Json) -> None:
-    """Collect again when the clock comes to where the pause of a subscription's collection ends."""
-    at = (subscription["pause_collection"] or {}).get("resumes_at")
-    if at is not None:
-        ledger.remind(at, "subscription", subscription["id"])
+def remember(ledger: Ledger, subscription: Json, changes: Container[str]) -> None:
+    """Ask the clock for what was set to a time of its own: ``cancel_at``, the end of a pause."""
+    times = {
+        "cancel_at": None if subscription["cancel_at_period_end"] else subscription["cancel_at"],
+        "pause_collection": (subscription["pause_collection"] or {}).get("resumes_at"),
+    }
+    for name, at in times.items():
+        if at is not None and name in changes:
+            ledger.remind(at, "subscription", subscription["id"])
+
+
+def _is_over(ledger: Ledger, subscription: Json) -> bool:
+    """Say whether a subscription has come to its ``cancel_at``; a period ends only when somebody says so."""
+    at = None if subscription["cancel_at_period_end"] else subscription["cancel_at"]
+    return at is not None and at <= ledger.now and subscription["status"] not in ENDED
 
 
 def _collected_again(ledger: Ledger, old: Json) -> Json:
@@ -191,11 +204,15 @@ def payment_settings(asked: Json, old: Json | None = None) -> Json:
 def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
     """Do what is due by time.
 
-    Tell that a trial ends, collect again after a pause, and give up after 23 hours what was never paid.
+    Tell that a trial ends, cancel, collect again after a pause, and give up after 23 hours what was never
+    paid.
     """
     found = ledger.need(kind, object_id)
     if kind == "subscription" and found["status"] == "incomplete":
-        expire(ledger, found)
+        if ledger.now >= found["created"] + INCOMPLETE_FOR:
+            expire(ledger, found)
+    elif kind == "subscription" and _is_over(ledger, found):
+        end(ledger, found)
     elif kind == "subscription":
         found = _collected_again(ledger, found)
         if found["status"] == "trialing":

@@ -315,7 +315,7 @@ def _table() -> dict[tuple[str, int, str], list[tuple[tuple[str, ...], Route]]]:
 
 
 _TABLE = _table()
-_NO_IDS = frozenset({"create_preview", "search", "upcoming"})
+_NO_IDS = frozenset({"create_preview", "preview", "search", "upcoming"})
 _WITHOUT_IDS = {route.template: route for route in ROUTES if ":id" not in route.template}
 
 

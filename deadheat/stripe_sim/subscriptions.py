@@ -206,8 +206,6 @@ def update(ledger: Ledger, call: Call) -> Json:
         changes["metadata"] = merged(old["metadata"], args["metadata"])
     if "payment_settings" in args:
         changes["payment_settings"] = billing.payment_settings(args, old["payment_settings"])
-    if "cancellation_details" in args:
-        changes["cancellation_details"] = {**old["cancellation_details"], **args["cancellation_details"]}
     if "items" in args:
         changes["items"] = items.changed(ledger, old, args["items"])
     changes.update(_ending(ledger, old, args))
@@ -218,10 +216,12 @@ def update(ledger: Ledger, call: Call) -> Json:
     ends_trial = args.get("trial_end") == "now" and old["status"] == "trialing"
     if ends_trial:
         billing.check_end_of_trial(ledger, {**old, **changes})
+    if "cancellation_details" in args:
+        details: Json = changes.get("cancellation_details") or old["cancellation_details"]
+        changes["cancellation_details"] = {**details, **args["cancellation_details"]}
     now = ledger.change(old, "customer.subscription.updated", **changes)
     discounts.dropped(ledger, old["_discounts"], now["_discounts"])
-    if "pause_collection" in changes:
-        billing.remember_pause(ledger, now)
+    billing.remember(ledger, now, changes)
     if ends_trial:
         return billing.end_trial(ledger, now)
     return billing.tell_of_end(ledger, now) if "trial_end" in changes else now
@@ -284,11 +284,10 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
         raise invalid("Deadheat does not model invoices that are sent.", param="collection_method")
     if args.get("cancel_at_period_end") and args.get("cancel_at"):
         raise invalid("You can only pass one of `cancel_at` and `cancel_at_period_end`.")
-    trial_end = args.get("trial_end", "now")
-    if trial_end != "now" and trial_end <= ledger.now:
-        raise invalid(
-            "Invalid timestamp: must be an integer Unix timestamp in the future.", param="trial_end"
-        )
+    for name in ("trial_end", "cancel_at"):
+        at = args.get(name)
+        if isinstance(at, int) and at <= ledger.now:
+            raise invalid("Invalid timestamp: must be an integer Unix timestamp in the future.", param=name)
     method = args.get("default_payment_method")
     if method is not None:
         cards.usable(ledger, method, param="default_payment_method", customer=customer)

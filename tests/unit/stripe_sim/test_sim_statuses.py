@@ -144,3 +144,58 @@ def test_a_pause_that_was_taken_back_does_not_end_again() -> None:
     assert event_types(account, mark) == []
     account.tick(DAY)
     assert event_types(account, mark) == ["customer.subscription.updated"]
+
+
+class TestHowOneEnds:
+    @pytest.mark.fidelity("A cancellation keeps the comment and the feedback that it came with")
+    def test_what_was_said_of_it_is_kept(self) -> None:
+        account = new_account()
+        made = started(account)
+        said = {"comment": "Too many mails", "feedback": "other"}
+        asked = update(account, made, cancel_at_period_end=True, cancellation_details=said).json
+        assert asked["cancellation_details"] == {**said, "reason": "cancellation_requested"}
+        account.renew_subscription(made)
+        gone = last_event(account, "customer.subscription.deleted")["data"]["object"]
+        assert gone["cancellation_details"] == {**said, "reason": "cancellation_requested"}
+
+    @pytest.mark.fidelity("cancel_at cancels when its time has come")
+    @pytest.mark.parametrize("at_creation", [True, False])
+    def test_its_time_has_come(self, at_creation: bool) -> None:
+        account = new_account()
+        at = {"cancel_at": START + DAY}
+        made = started(account, **(at if at_creation else {}))
+        if not at_creation:
+            update(account, made, **at)
+        account.tick(DAY - 1)
+        assert send(account, "GET", f"/v1/subscriptions/{made}").json["status"] == "active"
+        mark = account.mark()
+        account.tick(1)
+        assert event_types(account, mark) == ["customer.subscription.deleted"]
+        gone = send(account, "GET", f"/v1/subscriptions/{made}").json
+        assert (gone["status"], gone["ended_at"]) == ("canceled", START + DAY)
+
+    def test_what_was_taken_back_or_is_for_the_period_s_end_does_not(self) -> None:
+        account = new_account()
+        back, later, incomplete = (
+            started(account, cancel_at=START + DAY),
+            started(account, cancel_at_period_end=True),
+            started(account, cancel_at=START + 60, payment_behavior="default_incomplete"),
+        )
+        update(account, back, cancel_at="")
+        mark = account.mark()
+        account.tick(DAY // 2)
+        assert event_types(account, mark) == []
+        account.tick(60 * DAY)
+        ended = {e["data"]["object"]["id"] for e in account.made_since(mark).events if "sub" in e["type"]}
+        assert ended == {incomplete}
+        assert {back, later}.isdisjoint(ended)
+
+    def test_it_is_in_the_future(self) -> None:
+        account = new_account()
+        refused = update(account, started(account), cancel_at=START)
+        assert (refused.status, refused.error["param"]) == (400, "cancel_at")
+
+
+def test_a_preview_is_no_object() -> None:
+    answer = send(new_account(), "GET", "/v1/credit_notes/preview", {"invoice": "in_1", "amount": 5})
+    assert (answer.status, answer.call.route) == (404, None)
