@@ -65,6 +65,28 @@ def test_a_renewal_fails_and_is_tried_again_in_a_race(strategy: str, paid_at_las
     assert set(types) <= set(store.seen), "each was delivered"
 
 
+@pytest.mark.fidelity("A renewal that asks for the customer: invoice.payment_action_required, past_due")
+@pytest.mark.parametrize(("fails", "status"), [(False, "active"), (True, "past_due")])
+def test_the_customer_is_asked_in_a_race(fails: bool, status: str) -> None:
+    world = World("asked")
+    ada = world.user()
+    program = Program(
+        before=[ada.do("check-out"), ada.pay()],
+        race=[
+            [ada.renew(decline="authentication_required"), ada.authenticate(fails=fails)],
+            [world.deliveries(order="any")],
+        ],
+    )
+    store = Store()
+    ran = asyncio.run(play(store, program))
+    assert ran.settled is not None
+    (subscription,) = ran.settled.stripe.subscriptions
+    assert subscription["status"] == status
+    emitted = {event["type"] for event in ran.settled.stripe.events}
+    assert {"invoice.payment_action_required", "invoice_payment.paid"} <= emitted
+    assert emitted <= set(store.seen), "each was delivered"
+
+
 def test_it_replays_20_of_20() -> None:
     async def all_of_them() -> tuple[Ran, list[Ran]]:
         store = Store()

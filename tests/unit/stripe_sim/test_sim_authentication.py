@@ -162,7 +162,8 @@ class TestFirstInvoice:
         path = f"/v1/payment_intents/{name}/confirm"
         waits = send(account, "POST", path, {"payment_method": UNTIL_SET_UP})
         assert (waits.status, waits.json["status"]) == (200, "requires_action")
-        assert subscription(account, made)["status"] == "incomplete"
+        card = send(account, "GET", f"/v1/payment_methods/{waits.json['payment_method']}").json
+        assert (subscription(account, made)["status"], card["customer"]) == ("incomplete", None)
         account.authenticate(name)
         now = subscription(account, made)
         assert (now["status"], now["default_payment_method"][:3]) == ("active", "pm_")

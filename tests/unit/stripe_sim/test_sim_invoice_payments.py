@@ -69,6 +69,16 @@ def test_all_are_listed_page_by_page_but_those_of_nothing() -> None:
     assert send(account, "GET", PATH, {"starting_after": "inpay_none"}).error["param"] == "starting_after"
 
 
+def test_an_invoice_that_was_credited_whole_was_paid_by_none() -> None:
+    account = new_account()
+    made = subscribe(account, customer_with(account, "pm_card_chargeCustomerFail")).json
+    invoice = made["latest_invoice"]
+    (payment,) = listed(account, invoice=invoice)
+    assert send(account, "POST", "/v1/credit_notes", {"invoice": invoice, "amount": 2000}).status == 200
+    assert listed(account, invoice=invoice) == listed(account) == []
+    assert send(account, "GET", f"{PATH}/{payment['id']}").status == 404
+
+
 @pytest.mark.fidelity("Events and webhooks: invoice_payment.paid comes last of a paid invoice's, since basil")
 def test_a_paid_invoice_tells_of_its_payment() -> None:
     account = account_of_today()
