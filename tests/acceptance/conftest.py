@@ -71,26 +71,11 @@ def deadheat(*arguments: str, folder: Path, timeout: float = 300, **env: str) ->
 
 
 @pytest.fixture(scope="session")
-def on_reference(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The whole suite against the reference."""
-    return deadheat("run", "--schedules", "6", "--seed", "1", folder=tmp_path_factory.mktemp("reference"))
-
-
-@pytest.fixture(scope="session")
 def on_before(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """The scenarios of the table, against the code as it was."""
     return deadheat(
         "run", *ROWS, "--target", "before", "--schedules", "12", "--seed", "1",
         folder=tmp_path_factory.mktemp("before"),
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def serially_on_before(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The whole suite against the code as it was, one operation at a time."""
-    return deadheat(
-        "run", "--target", "before", "--strategy", "serial", "--schedules", "1",
-        folder=tmp_path_factory.mktemp("serial"),
     )  # fmt: skip
 
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 BY_HAND = "deadheat stripe "
 """How commands begin that need a ``deadheat serve`` to ask."""
+WHOLE_SUITE = {
+    "reference": "deadheat run --junit report.xml --json summary.json --quiet",
+    "before": "deadheat run --target before",
+}
+"""Commands of the whole suite that `test_verdicts` runs, by target, since it asks what comes of them."""
 
 
 def blocks(page: Path, language: str) -> list[str]:

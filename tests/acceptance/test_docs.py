@@ -2,7 +2,7 @@
 
 A command is a line of a ``sh`` block. It is run in an empty folder, with a budget of one run for
 each scenario where it names none; what it must exit with stands behind ``# exit``, else 0. Those of
-``deadheat stripe`` are run by `test_stripe_by_hand`.
+``deadheat stripe`` are run by `test_stripe_by_hand`, and two of the whole suite by `test_verdicts`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CHECKOUT, environment
-from documented import BY_HAND, COMMANDS, PAGES, blocks
+from documented import BY_HAND, COMMANDS, PAGES, WHOLE_SUITE, blocks
 
 from deadheat.bundled import bundled
 from deadheat.engine.discover import discover
@@ -42,7 +42,13 @@ def test_make_knows_the_goal(command: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"),
-    sorted({(c, code) for _, c, code in COMMANDS if c.startswith("deadheat ") and not c.startswith(BY_HAND)}),
+    sorted(
+        {
+            (c, code)
+            for _, c, code in COMMANDS
+            if c.startswith("deadheat ") and not c.startswith(BY_HAND) and c not in WHOLE_SUITE.values()
+        }
+    ),
 )
 def test_the_command_runs(command: str, code: int, tmp_path: Path, a_dsn: str) -> None:
     words = shlex.split(command.replace("postgresql://me@127.0.0.1/postgres", a_dsn))[1:]

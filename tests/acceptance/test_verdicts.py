@@ -8,9 +8,13 @@ shown by its serial run, always.
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import deadheat
+from documented import COMMANDS, WHOLE_SUITE
 
 if TYPE_CHECKING:
     from conftest import Ended
@@ -38,6 +42,26 @@ STRIPE_FAILS = {
 OLD_EVENTS_LAST = {"webhook.out-of-order"}  # its second stream brings them so, whoever goes first: no race
 
 
+@pytest.fixture(scope="module")
+def on_reference(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The whole suite against the reference, by a command of the README."""
+    words = shlex.split(WHOLE_SUITE["reference"])[1:]
+    folder = tmp_path_factory.mktemp("reference")
+    return deadheat(*words, folder=folder, DEADHEAT_SCHEDULES="6", DEADHEAT_SEED="1")
+
+
+@pytest.fixture(scope="module")
+def serially_on_before(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The whole suite against the code as it was, by a command of the README: one run is a serial one."""
+    words = shlex.split(WHOLE_SUITE["before"])[1:]
+    return deadheat(*words, folder=tmp_path_factory.mktemp("serial"), DEADHEAT_SCHEDULES="1")
+
+
+def test_the_commands_are_those_of_the_readme() -> None:
+    documented = {command: code for _, command, code in COMMANDS}
+    assert [documented[command] for command in WHOLE_SUITE.values()] == [0, 1]
+
+
 def test_the_reference_is_clean(on_reference: Ended) -> None:
     assert on_reference.code == 0, on_reference.out + on_reference.err
     summary = on_reference.summary
@@ -46,6 +70,8 @@ def test_the_reference_is_clean(on_reference: Ended) -> None:
     assert all(s["verdict"] == "clean" and not s["inconclusive"] for s in summary["scenarios"])
     assert len(summary["scenarios"]) >= 31
     assert summary["postgres"] == "18.4 embedded"
+    assert json.loads((on_reference.folder / "summary.json").read_text()) == summary
+    assert (on_reference.folder / "report.xml").read_text().count("<testcase") == len(summary["scenarios"])
 
 
 def test_stripe_mock_stood_behind_the_simulator(on_reference: Ended, stripe_mock: str) -> None:
@@ -69,6 +95,8 @@ def test_each_problem_of_the_code_as_it_was_is_found(on_before: Ended, scenario:
 
 
 def test_one_at_a_time_the_code_as_it_was_is_right(serially_on_before: Ended) -> None:
+    assert serially_on_before.code == 1
+    assert {s["strategy"] for s in serially_on_before.summary["scenarios"]} == {"serial"}
     wrong = {s["name"]: s["violated"] for s in serially_on_before.summary["scenarios"] if s["violated"]}
     assert set(wrong) <= STRIPE_FAILS | OLD_EVENTS_LAST, wrong
     assert {"signup.stripe-fails-once", *OLD_EVENTS_LAST} <= set(wrong)
