@@ -153,6 +153,15 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
         ("stripe-node checks signatures",),
         ("stripe-node with versions before and after basil",),
     ),
+    "Invoice items": (
+        ("A pending one is drawn into the subscription's next invoice",),
+        ("Changed and deleted until their invoice is final",),
+    ),
+    "Invoices of one's own": (
+        ("Drafted, finalized, paid, with their events",),
+        ("auto_advance finalizes and charges an hour later",),
+        ("A draft is deleted, an open one only voided",),
+    ),
     "Coupons": (
         ("Two at once for the last redemption: the second is refused",),
         ("Of two open sessions for the last redemption one is paid",),
@@ -186,17 +195,18 @@ BORROWED = (
 """Routes of everyday billing code that are not modelled; a test asks stripe-mock for each."""
 
 NOT_THERE = (
-    "prorations, invoice items and invoices without a subscription, taxes, metered and tiered prices: what a "
+    "prorations, taxes, metered and tiered prices: what a "
     "subscription costs is its prices times its quantities less its discounts, from the next invoice on",
     "discounts of single items, and coupons in several currencies: a 400 that says so",
-    "invoices that are sent (`collection_method=send_invoice`) or paid out of band: a 400 that says so",
+    "subscriptions whose invoices are sent (`collection_method=send_invoice`), invoices that are paid out of "
+    "band: a 400 that says so",
     "payment methods other than cards, setup attempts, disputes, subscription schedules",
     "a challenge (3-D Secure) on Checkout's page that lasts: who pays there with a card that asks has passed "
     "it in the same moment",
     "the hour that a renewal's invoice stays a draft, the schedule of retries (each is an act), and renewals "
     "by the clock: a period ends when a scenario says so",
-    "the events `invoice.updated` (but for credit notes and `POST /v1/invoices/:id`) and `invoice.upcoming`; "
-    "several payments of one invoice (`attach_payment`)",
+    "the events `invoice.updated` (but for credit notes, lines and `POST /v1/invoices/:id`) and "
+    "`invoice.upcoming`; several payments of one invoice (`attach_payment`)",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
     "`invoice_creation` of a checkout session, and `proration_behavior`: taken and passed over",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from deadheat.stripe_sim import cards, discounts, invoices, items, payments, setup_intents
+from deadheat.stripe_sim import cards, discounts, draft_invoices, invoices, items, payments, setup_intents
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
@@ -204,10 +204,12 @@ def payment_settings(asked: Json, old: Json | None = None) -> Json:
 def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
     """Do what is due by time.
 
-    Tell that a trial ends, cancel, collect again after a pause, and give up after 23 hours what was never
-    paid.
+    Tell that a trial ends, cancel, collect again after a pause, give up after 23 hours what was never paid,
+    and go on with an invoice that advances by itself.
     """
-    found = ledger.need(kind, object_id)
+    found = ledger.find(kind, object_id)
+    if found is None or found.get("deleted"):
+        return
     if kind == "subscription" and found["status"] == "incomplete":
         if ledger.now >= found["created"] + INCOMPLETE_FOR:
             expire(ledger, found)
@@ -217,7 +219,9 @@ def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
         found = _collected_again(ledger, found)
         if found["status"] == "trialing":
             tell_of_end(ledger, found)
-    elif kind == "invoice" and found["status"] == "open":
+    elif found["billing_reason"] == "manual":
+        draft_invoices.advance(ledger, found)
+    elif found["status"] == "open":
         invoices.closed(ledger, found, "void")
 
 

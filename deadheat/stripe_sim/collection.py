@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from deadheat.stripe_sim import cards, invoices, payments
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.authentication import WAITS
-from deadheat.stripe_sim.clock import DAY
+from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.params import (
     accepted,
     boolean,
@@ -222,8 +222,13 @@ def finalize(ledger: Ledger, call: Call) -> Json:
     invoice = ledger.need("invoice", call.path_id)
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
-    opened = invoices.finalized(ledger, invoice)
-    return opened if opened["amount_due"] else settled(ledger, opened, None)
+    advances = call.args.get("auto_advance", invoice["auto_advance"])
+    opened = invoices.finalized(ledger, {**invoice, "auto_advance": advances})
+    if not opened["amount_due"]:
+        return settled(ledger, opened, None)
+    if advances and opened["billing_reason"] == "manual":
+        ledger.remind(ledger.now + HOUR, "invoice", opened["id"])
+    return opened
 
 
 def void(ledger: Ledger, call: Call) -> Json:
@@ -375,7 +380,8 @@ def _named_or_default(ledger: Ledger, invoice: Json, named: str | None) -> Json:
     if named is not None:
         return cards.usable(ledger, named, param="payment_method", customer=customer["id"])
     subscription = ledger.find("subscription", invoice["_subscription"])
-    method = cards.default_of(ledger, subscription, customer)
+    own = invoice if invoice["default_payment_method"] else subscription
+    method = cards.default_of(ledger, own, customer)
     if method is None:
         raise no_default()
     return method

@@ -79,6 +79,7 @@ _LEADS: dict[str, dict[str, str]] = {
         "payments": "list of invoice_payment",
         "subscription": "subscription",
     },
+    "invoiceitem": {"customer": "customer", "invoice": "invoice", "subscription": "subscription"},
     "invoice_parent": {"subscription_details": "invoice_parent_details"},
     "invoice_parent_details": {"subscription": "subscription"},
     "invoice_payment": {"payment": "invoice_payment_payment", "invoice": "invoice"},

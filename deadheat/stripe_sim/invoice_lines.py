@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim import credits, discounts
+from deadheat.stripe_sim.shelf import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deadheat.stripe_sim.ledger import Ledger
-    from deadheat.stripe_sim.shelf import Json
+
+Line = tuple[Json, Json]
+"""A line, and what it had in it of its price before 2025-03-31.basil: ``{plan, price}``."""
 
 
 def of_item(ledger: Ledger, invoice_id: str, subscription: Json, item: Json, *, free: bool) -> Json:
@@ -56,8 +59,87 @@ def of_item(ledger: Ledger, invoice_id: str, subscription: Json, item: Json, *, 
     }
 
 
-def summed(invoice_id: str, lines: Sequence[Json], found: Sequence[Json], balance: int) -> Json:
+def priced(item: Json) -> Json:
+    """Give the price that the line of an item had in it before 2025-03-31.basil, and its plan."""
+    return {"plan": item["plan"], "price": item["price"]}
+
+
+def pending(
+    ledger: Ledger, customer_id: str, currency: str, subscription_id: str | None = None
+) -> list[Json]:
+    """Give the invoice items of a customer that wait for an invoice: of a subscription, or of none."""
+    return [
+        item
+        for item in ledger.of("invoiceitem", customer=customer_id)
+        if item["invoice"] is None
+        and item["currency"] == currency
+        and item["_subscription"] in (None, subscription_id)
+    ]
+
+
+def of_pending(ledger: Ledger, invoice_id: str, item: Json) -> Line:
+    """Give the line of an invoice item, and the price in it."""
+    details = {
+        "invoice_item": item["id"],
+        "proration": item["proration"],
+        "proration_details": {"credited_items": item["_credited"]},
+        "subscription": item["_subscription"],
+    }
+    kind = "subscription_item_details" if item["_subscription_item"] else "invoice_item_details"
+    if item["_subscription_item"]:
+        details["subscription_item"] = item["_subscription_item"]
+    line = {
+        "id": ledger.ids.new("line_item"),
+        "object": "line_item",
+        "amount": item["amount"],
+        "currency": item["currency"],
+        "description": item["description"],
+        "discount_amounts": [],
+        "discountable": item["discountable"],
+        "discounts": [],
+        "invoice": invoice_id,
+        "livemode": False,
+        "metadata": item["metadata"],
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": None,
+            kind: details,
+            "type": kind,
+        },
+        "period": item["period"],
+        "pretax_credit_amounts": [],
+        "pricing": item["pricing"],
+        "quantity": item["quantity"],
+        "subscription": item["_subscription"],
+        "taxes": [],
+    }
+    return line, item["_priced"]
+
+
+def item_of(line: Json) -> str | None:
+    """Give the id of the invoice item that a line is of."""
+    parent = line["parent"]
+    details = parent["invoice_item_details"] or parent["subscription_item_details"]
+    found: str | None = details["invoice_item"]
+    return found
+
+
+def attach(ledger: Ledger, invoice: Json) -> None:
+    """Note in the invoice items of an invoice that they are in it."""
+    for line in invoice["lines"]["data"]:
+        item_id = item_of(line)
+        if item_id is not None:
+            ledger.put({**ledger.need("invoiceitem", item_id), "invoice": invoice["id"]})
+
+
+def lines_of(invoice: Json) -> list[Line]:
+    """Give the lines of an invoice with the prices in them."""
+    return list(zip(invoice["lines"]["data"], invoice["_priced"], strict=True))
+
+
+def summed(invoice_id: str, priced: Sequence[Line], found: Sequence[Json], balance: int) -> Json:
     """Give the fields of a draft that follow from its lines, its discounts and its customer's balance."""
+    lines = [line for line, _ in priced]
     parts = [(line["amount"] if line["discountable"] else 0, _product(line)) for line in lines]
     taken = discounts.taken(found, parts)
     shown = [
@@ -93,6 +175,7 @@ def summed(invoice_id: str, lines: Sequence[Json], found: Sequence[Json], balanc
             for discount, share in zip(found, taken, strict=True)
         ],
         "total_excluding_tax": total,
+        "_priced": [prices for _, prices in priced],
     }
 
 

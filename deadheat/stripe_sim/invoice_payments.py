@@ -44,7 +44,9 @@ LIST = {
 
 
 def of(invoice: Json) -> Json | None:
-    """Give the payment of an invoice; None for one that is a draft, or asked for nothing."""
+    """Give the payment of an invoice; None for one that is a draft, deleted or not, or asked for nothing."""
+    if invoice.get("deleted"):
+        return None
     paid = invoice["status"] == "paid"
     if invoice["_payment"] is None or (paid and not invoice["amount_paid"]):
         return None

@@ -1,8 +1,8 @@
 """Invoices of subscriptions: draft, open, then paid, void or uncollectible; what each one shows.
 
 Here invoices only change; whether they are paid, and what that does to a subscription, is decided by
-`collection`. Invoices over what is no subscription, invoice items and prorations are not modelled.
-At Stripe a renewal's invoice stays a draft for an hour; here it is finalized at once.
+`collection`. Those that an application makes are `draft_invoices`'. At Stripe a renewal's invoice stays a
+draft for an hour; here it is finalized at once.
 
 Source: Stripe API reference, "Invoices"; Stripe docs, "Subscription invoices".
 """
@@ -52,20 +52,46 @@ _NOTHING: Json = {
 _TRANSITIONS = ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
 
 
-def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "subscription_create") -> Json:
+def draft(
+    ledger: Ledger,
+    subscription: Json,
+    customer: Json,
+    *,
+    reason: str = "subscription_create",
+    billed: bool = True,
+) -> Json:
     """Make an invoice of a subscription, not yet written: the caller emits its life.
 
     ``reason`` is its ``billing_reason``: the first one's, "subscription_cycle" for a renewal, or
-    "subscription_update" for what is resumed.
+    "subscription_update" for what is resumed or changed. It draws in the invoice items that wait for it;
+    without ``billed`` it has nothing else.
     """
     items = subscription["items"]["data"]
     free = subscription["status"] == "trialing"
-    made = ledger.new("invoice")
-    lines = [invoice_lines.of_item(ledger, made["id"], subscription, item, free=free) for item in items]
+    made = blank(
+        ledger, customer, currency=subscription["currency"], reason=reason, subscription=subscription
+    )
+    waiting = invoice_lines.pending(ledger, customer["id"], subscription["currency"], subscription["id"])
+    lines = [
+        (invoice_lines.of_item(ledger, made["id"], subscription, item, free=free), invoice_lines.priced(item))
+        for item in (items if billed else ())
+    ]
+    lines += [invoice_lines.of_pending(ledger, made["id"], item) for item in waiting]
     found = discounts.of(subscription, customer, begins(ledger, items))
+    return {**made, **invoice_lines.summed(made["id"], lines, found, customer["balance"])}
+
+
+def blank(
+    ledger: Ledger, customer: Json, *, currency: str, reason: str, subscription: Json | None = None
+) -> Json:
+    """Make a draft without lines, not yet written."""
+    made = ledger.new("invoice")
+    details = None
+    if subscription is not None:
+        details = {"metadata": subscription["metadata"], "subscription": subscription["id"]}
     made.update(
         **_NOTHING,
-        **invoice_lines.summed(made["id"], lines, found, customer["balance"]),
+        **invoice_lines.summed(made["id"], (), (), customer["balance"]),
         account_country="US",
         account_name="Deadheat",
         amount_paid=0,
@@ -75,7 +101,7 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         automatic_tax={"disabled_reason": None, "enabled": False, "liability": None, "status": None},
         billing_reason=reason,
         collection_method="charge_automatically",
-        currency=subscription["currency"],
+        currency=currency,
         **_billed_to(customer),
         default_payment_method=None,
         description=None,
@@ -87,14 +113,8 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         next_payment_attempt=None,
         post_payment_credit_notes_amount=0,
         pre_payment_credit_notes_amount=0,
-        parent={
-            "quote_details": None,
-            "subscription_details": {
-                "metadata": subscription["metadata"],
-                "subscription": subscription["id"],
-            },
-            "type": "subscription_details",
-        },
+        parent=details
+        and {"quote_details": None, "subscription_details": details, "type": "subscription_details"},
         period_end=ledger.now,
         period_start=ledger.now,
         starting_balance=customer["balance"],
@@ -102,11 +122,10 @@ def draft(ledger: Ledger, subscription: Json, customer: Json, *, reason: str = "
         status_transitions=dict.fromkeys(_TRANSITIONS),
         total_taxes=[],
         webhooks_delivered_at=None,
-        _subscription=subscription["id"],
+        _subscription=subscription and subscription["id"],
         _payment_intent=None,
         _charge=None,
         _payment=None,
-        _priced=[{"plan": item["plan"], "price": item["price"]} for item in items],
     )
     return made
 
@@ -140,7 +159,6 @@ def finalized(ledger: Ledger, invoice: Json) -> Json:
     opened = {
         **intended(ledger, {**invoice, "amount_due": amount}),
         "amount_remaining": amount,
-        "auto_advance": True,
         **_numbered(ledger, invoice, customer),
         "effective_at": ledger.now,
         "ending_balance": customer["balance"],
@@ -151,6 +169,8 @@ def finalized(ledger: Ledger, invoice: Json) -> Json:
     }
     ledger.put(opened)
     ledger.emit("invoice.finalized", opened)
+    if opened["billing_reason"] == "manual":
+        discounts.used(ledger, customer["id"], opened, ledger.now)
     return opened
 
 
@@ -172,8 +192,9 @@ def intended(ledger: Ledger, invoice: Json) -> Json:
 
 
 def drafted(ledger: Ledger, invoice: Json) -> Json:
-    """Write a new draft; emits invoice.created."""
+    """Write a new draft; its invoice items wait no more. Emits invoice.created."""
     ledger.put(invoice)
+    invoice_lines.attach(ledger, invoice)
     ledger.emit("invoice.created", invoice)
     return invoice
 

@@ -115,7 +115,8 @@ def _subscription(kept: Json, shown: Json) -> None:
 def _invoice(kept: Json, shown: Json) -> None:
     parent = shown.pop("parent")
     shown["subscription"] = kept["_subscription"]
-    shown["subscription_details"] = {"metadata": parent["subscription_details"]["metadata"]}
+    details = (parent or {}).get("subscription_details")
+    shown["subscription_details"] = details and {"metadata": details["metadata"]}
     shown["payment_intent"] = kept["_payment_intent"]
     shown["charge"] = kept["_charge"]
     shown["paid"] = kept["status"] == "paid"
@@ -127,17 +128,31 @@ def _invoice(kept: Json, shown: Json) -> None:
 
 def _line(line: Json, priced: Json) -> Json:
     """Give a line as it was: with the price and its plan in it, and without what names them."""
-    details = line["parent"]["subscription_item_details"]
+    parent = line["parent"]
+    details = parent["subscription_item_details"] or parent["invoice_item_details"]
     shown = {k: v for k, v in line.items() if k not in ("parent", "pricing", "taxes")}
     shown.update(
         **priced,
-        type="subscription",
+        type="subscription" if details["invoice_item"] is None else "invoiceitem",
+        invoice_item=details["invoice_item"],
         subscription=details["subscription"],
-        subscription_item=details["subscription_item"],
-        proration=False,
-        unit_amount_excluding_tax=line["pricing"]["unit_amount_decimal"],
+        subscription_item=details.get("subscription_item"),
+        proration=details["proration"],
+        proration_details=details["proration_details"],
+        unit_amount_excluding_tax=(line["pricing"] or {}).get("unit_amount_decimal"),
     )
     return shown
+
+
+def _invoiceitem(kept: Json, shown: Json) -> None:
+    del shown["parent"], shown["pricing"], shown["net_amount"]
+    shown.update(
+        **kept["_priced"],
+        subscription=kept["_subscription"],
+        subscription_item=kept["_subscription_item"],
+        unit_amount=None if kept["pricing"] is None else int(kept["pricing"]["unit_amount_decimal"]),
+        unit_amount_decimal=None if kept["pricing"] is None else kept["pricing"]["unit_amount_decimal"],
+    )
 
 
 def _payment_intent(kept: Json, shown: Json) -> None:
@@ -148,6 +163,7 @@ _BEFORE_BASIL: dict[str, Any] = {
     "subscription": _subscription,
     "subscription_item": _item,
     "invoice": _invoice,
+    "invoiceitem": _invoiceitem,
     "payment_intent": _payment_intent,
     "charge": _payment_intent,
 }

@@ -43,6 +43,18 @@ BILLING = st.one_of(
     ),
     post("/v1/subscriptions", customer="CUSTOMER", items=[{"price": MONTHLY}], discounts=DISCOUNTS),
     post("/v1/subscriptions/SUBSCRIPTION", discounts=DISCOUNTS),
+    post("/v1/invoiceitems", customer="CUSTOMER", amount=st.integers(-3000, 900), currency="usd"),
+    post("/v1/invoiceitems", customer="CUSTOMER", amount=AMOUNTS, currency="usd", invoice="DRAFT"),
+    post(
+        "/v1/invoices",
+        customer="CUSTOMER",
+        discounts=DISCOUNTS,
+        pending_invoice_items_behavior=st.sampled_from(["exclude", "include"]),
+        auto_advance=st.booleans(),
+    ),
+    post("/v1/invoices/DRAFT/finalize"),
+    post("/v1/invoices/DRAFT/pay"),
+    post("/v1/invoices/DRAFT/void"),
 )
 ACTS = st.sampled_from(["renew", "decline", "ask", "pass", "fail", "retry", "give up", "hours"])
 DECLINES = {"decline": "lost_card", "ask": "authentication_required"}
@@ -61,7 +73,9 @@ def billed(account: Account) -> dict[str, str]:
     account.dunning = Dunning(3, "unpaid")
     account.renew_subscription(session["subscription"], decline="generic_decline")
     unpaid = account.made_since(0).invoices[-1]
+    draft = send(account, "POST", "/v1/invoices", customer).json
     return {
+        "DRAFT": draft["id"],
         "CHARGE": charge["id"],
         "SUBSCRIPTION": session["subscription"],
         "CUSTOMER": session["customer"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from deadheat.stripe_sim.invoice_lines import item_of
+
 if TYPE_CHECKING:
     from deadheat.stripe_sim import Account
 
@@ -26,8 +28,15 @@ def money_adds_up(account: Account) -> None:
         assert len(paid) <= 1
         assert sum(paid) == intent["amount_received"]
         assert bool(paid) == (intent["status"] == "succeeded")
+    billed: dict[str, str] = {}
     for invoice in account.ledger.of("invoice"):
         _invoice(account, invoice)
+        for line in invoice["lines"]["data"]:
+            item_id = item_of(line)
+            if item_id is not None:
+                assert billed.setdefault(item_id, invoice["id"]) == invoice["id"]
+    for item in account.ledger.of("invoiceitem"):
+        assert billed.get(item["id"]) == item["invoice"]
     discounts = [discount["source"]["coupon"] for discount in account.ledger.of("discount")]
     for coupon in account.ledger.of("coupon"):
         assert coupon["times_redeemed"] == discounts.count(coupon["id"])
@@ -53,7 +62,7 @@ def _invoice(account: Account, invoice: dict[str, Any]) -> None:
     assert (invoice["amount_remaining"] == 0) >= (invoice["status"] == "paid")
     notes = account.ledger.of("credit_note", invoice=invoice["id"])
     pre = invoice["pre_payment_credit_notes_amount"]
-    assert sum(note["amount"] for note in notes) <= invoice["total"]
+    assert sum(note["amount"] for note in notes) <= max(invoice["total"], 0)
     assert sum(note["pre_payment_amount"] for note in notes) == pre
     if invoice["status"] == "draft":
         return
