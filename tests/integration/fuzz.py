@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from hostile_ports import bombard, open_ports
 
+from deadheat.engine import loop
+
 if TYPE_CHECKING:
     from hostile_ports import Ports
 
@@ -32,7 +34,7 @@ def main() -> None:
     parser.add_argument("--from", type=int, default=0, dest="first", help="the number of the first input")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    asyncio.run(fuzz(options.seed, options.first, options.inputs, options.minutes * 60))
+    loop.run(fuzz(options.seed, options.first, options.inputs, options.minutes * 60))
 
 
 async def fuzz(seed: int, first: int, inputs: int, seconds: float) -> None:
