@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.stripe_sim import cards, discounts, draft_invoices, invoices, items, payments, setup_intents
+from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
@@ -89,6 +90,20 @@ def start(
     if made["status"] == "incomplete":
         ledger.remind(ledger.now + INCOMPLETE_FOR, "subscription", made["id"])
     return made, opened
+
+
+def check_currency(ledger: Ledger, customer_id: str, currency: str) -> None:
+    """Refuse to bill a customer in two currencies; an open session for a subscription counts as well."""
+    going_on = [s for s in ledger.of("subscription", customer=customer_id) if s["status"] not in ENDED]
+    sessions = ledger.of("checkout.session", customer=customer_id)
+    waiting = [s for s in sessions if (s["mode"], s["status"]) == ("subscription", "open")]
+    known = {found["currency"] for found in (*going_on, *waiting)} - {currency}
+    if known:
+        raise invalid(
+            "You cannot combine currencies on a single customer. This customer has an active subscription, "
+            "subscription schedule, discount, quote, invoice item or active subscription mode checkout "
+            f"session with currency {min(known)}."
+        )
 
 
 def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:

@@ -364,7 +364,9 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
             param="expires_at",
         )
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
-    _check_items(ledger, args)
+    currency = _check_items(ledger, args)
+    if customer is not None and currency is not None and args["mode"] == "subscription":
+        billing.check_currency(ledger, customer["id"], currency)
     return customer
 
 
@@ -389,14 +391,17 @@ def _check_form(args: Json, *, hosted: bool) -> None:
             raise invalid(f"You can not pass `{name}` in `{args['mode']}` mode.")
 
 
-def _check_items(ledger: Ledger, args: Json) -> None:
-    """Refuse line items that are of no use, or not in this mode."""
-    recurring = False
+def _check_items(ledger: Ledger, args: Json) -> str | None:
+    """Refuse line items that are of no use, or not in this mode; gives the currency that they share."""
+    recurring, currency = False, None
     for n, item in enumerate(args.get("line_items", ())):
-        price = catalog.check_item(ledger, item, f"line_items[{n}]")
+        price = catalog.check_item(ledger, item, f"line_items[{n}]") or item["price_data"]
         if "quantity" not in item:
             raise missing(f"line_items[{n}][quantity]")
-        recurring |= bool((price or item["price_data"]).get("recurring"))
+        recurring |= bool(price.get("recurring"))
+        if currency not in (None, price["currency"]):
+            raise invalid("All line items of a session have one currency.", param=f"line_items[{n}]")
+        currency = price["currency"]
     if args["mode"] == "subscription" and not recurring:
         raise invalid(
             "You must provide at least one recurring price in `subscription` mode when using prices."
@@ -406,6 +411,7 @@ def _check_items(ledger: Ledger, args: Json) -> None:
             "You specified `payment` mode but passed a recurring price. Either switch to `subscription` "
             "mode or use only one-time prices."
         )
+    return currency
 
 
 def _ui_mode(asked: str | None, version: str) -> str:

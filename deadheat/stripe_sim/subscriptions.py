@@ -157,6 +157,7 @@ def create(ledger: Ledger, call: Call) -> Json:
             raise invalid("All prices of a subscription have one currency.", param=f"items[{n}][price]")
         lines.append({**asked, "price": price})
     items.check_once([line["price"]["id"] for line in lines], "items")
+    billing.check_currency(ledger, customer["id"], lines[0]["price"]["currency"])
     first: dict[str, billing.First] = {
         "allow_incomplete": "before",
         "default_incomplete": "later",

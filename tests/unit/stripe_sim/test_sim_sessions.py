@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sim_client import checkout, new_account, send
 
-from deadheat.stripe_sim import MONTHLY
+from deadheat.stripe_sim import MONTHLY, PRODUCT, Account
 
-BOOK = {
+BOOK: dict[str, Any] = {
     "price_data": {"currency": "usd", "unit_amount": 500, "product_data": {"name": "A book"}},
     "quantity": 1,
 }
@@ -93,3 +93,48 @@ def test_a_trial_without_a_card(collected: str, ends: str) -> None:
     assert (begun["status"], begun["default_payment_method"] is not None) == ("trialing", ends == "active")
     account.renew_subscription(paid["subscription"])
     assert send(account, "GET", f"/v1/subscriptions/{paid['subscription']}").json["status"] == ends
+
+
+@pytest.mark.fidelity("A customer is billed in one currency: a subscription or an open session keeps it")
+class TestOneCurrency:
+    def test_an_open_session_keeps_the_others_out_until_it_is_over(self) -> None:
+        account = new_account()
+        customer, euros = priced_in_euros(account)
+        first = checkout(account, customer=customer)
+        asked = {
+            "mode": "subscription",
+            "success_url": "https://app.test",
+            "customer": customer,
+            "line_items": [{"price": euros, "quantity": 1}],
+        }
+        error = send(account, "POST", "/v1/checkout/sessions", asked).error
+        assert error["message"].startswith("You cannot combine currencies on a single customer.")
+        assert error["message"].endswith("with currency usd.")
+        send(account, "POST", f"/v1/checkout/sessions/{first['id']}/expire")
+        assert send(account, "POST", "/v1/checkout/sessions", asked).status == 200
+
+    def test_so_does_a_subscription_while_it_goes_on(self) -> None:
+        account = new_account()
+        customer, euros = priced_in_euros(account)
+        begun = account.complete_session(checkout(account, customer=customer)["id"])["subscription"]
+        asked = {"customer": customer, "items": [{"price": euros}], "trial_period_days": 7}
+        assert "currency usd" in send(account, "POST", "/v1/subscriptions", asked).error["message"]
+        account.cancel_subscription(begun)
+        assert send(account, "POST", "/v1/subscriptions", asked).json["currency"] == "eur"
+
+    def test_one_session_has_one(self) -> None:
+        euros = {**BOOK["price_data"], "currency": "eur"}
+        error = refused(mode="payment", line_items=[BOOK, {"price_data": euros, "quantity": 1}])
+        assert error["param"] == "line_items[1]"
+
+
+def priced_in_euros(account: Account) -> tuple[str, str]:
+    """Make a customer, and a price in another currency than the others'."""
+    price = {
+        "currency": "eur",
+        "unit_amount": 900,
+        "product": PRODUCT,
+        "recurring": {"interval": "month"},
+    }
+    customer = send(account, "POST", "/v1/customers").json["id"]
+    return customer, send(account, "POST", "/v1/prices", price).json["id"]
