@@ -207,6 +207,8 @@ NOT_THERE = (
     "by the clock: a period ends when a scenario says so",
     "the events `invoice.updated` (but for credit notes, lines and `POST /v1/invoices/:id`) and "
     "`invoice.upcoming`; several payments of one invoice (`attach_payment`)",
+    "a `pending_setup_intent`, but of a subscription created with `payment_behavior=default_incomplete` that "
+    "has nothing to pay at first and no card",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
     "`invoice_creation` of a checkout session, and `proration_behavior`: taken and passed over",

@@ -25,7 +25,7 @@ WAITS = "requires_action"
 
 def asked(intent: Json, method: Json, return_url: str | None = None) -> Json:
     """Give what changes in an intent when its card asks for the customer; ``return_url`` is where they go."""
-    url = f"https://hooks.stripe.com/3d_secure_2/hosted?merchant=acct_1&intent={intent['id']}"
+    url = f"https://hooks.stripe.com/3d_secure_2/hosted?{intent['object']}={intent['id']}"
     action: Json
     if return_url is None:
         action = {

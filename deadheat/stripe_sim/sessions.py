@@ -265,14 +265,14 @@ def complete(
 
 
 def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
-    """Start the subscription of a session; its card becomes the one that renewals are charged to.
+    """Start the subscription of a session; its card, set up on the page, is what renewals are charged to.
 
     With ``payment_method_collection: if_required`` a trial begins without a card. From 2025-03-31.basil
     on the subscription appears when it is paid; before, it appears incomplete and becomes active with the
     payment.
     """
     if session["amount_total"] or session["payment_method_collection"] == "always":
-        card = cards.attached(ledger, method, customer)
+        card = cards.set_up(ledger, cards.attached(ledger, method, customer))
         default = {"default_payment_method": card["id"]}
     else:
         card, default = None, {}

@@ -187,6 +187,13 @@ class TestFirstInvoice:
         assert [t for t in types if t in order] == order
         assert types[-1] == "checkout.session.completed"
 
+    def test_the_page_sets_the_card_of_a_trial_up(self) -> None:
+        account = new_account()
+        customer = customer_with(account, None)
+        session = checkout(account, customer=customer, subscription_data={"trial_period_days": 7})
+        made = account.complete_session(session["id"], card=UNTIL_SET_UP)["subscription"]
+        assert account.renew_subscription(made)["status"] == "active"
+
 
 class TestRenewal:
     @pytest.mark.fidelity("A renewal that asks for the customer: invoice.payment_action_required, past_due")
