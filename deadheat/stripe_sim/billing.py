@@ -66,7 +66,10 @@ def start(
             tried = payments.charge_invoice(ledger, invoice, card, customer=presence)
             if first == "required" and not tried.paid:
                 raise _not_made(ledger, invoice, tried, api_version)
-        made["status"] = "active" if tried is not None and tried.paid else "incomplete"
+        if tried is None or not tried.paid:
+            made["status"] = "incomplete"
+        elif made["status"] != "trialing":  # a trial may begin with something to pay once
+            made["status"] = "active"
     elif first == "later" and card is None:
         setup = setup_intents.intend(ledger, customer=customer["id"], said={}, subscription=made["id"])
         made["pending_setup_intent"] = setup["id"]

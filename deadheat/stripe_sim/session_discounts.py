@@ -46,7 +46,11 @@ def totals(session: Json, found: list[Json]) -> Json:
     parts = [(line["amount_subtotal"], line["price"]["product"]) for line in session["_lines"]]
     off = [sum(shares) for shares in zip(*discounts.taken(found, parts), strict=True)] or [0] * len(parts)
     subtotal = sum(amount for amount, _ in parts)
-    total = 0 if session["_trial"] else subtotal - sum(off)
+    total = sum(
+        line["amount_subtotal"] - taken
+        for line, taken in zip(session["_lines"], off, strict=True)
+        if not (session["_trial"] and line["price"]["recurring"])
+    )
     return {
         "amount_subtotal": None if session["mode"] == "setup" else subtotal,
         "amount_total": None if session["mode"] == "setup" else total,

@@ -25,6 +25,7 @@ from deadheat.stripe_sim import (
     catalog,
     customers,
     discounts,
+    invoice_items,
     payments,
     session_discounts,
     session_payments,
@@ -267,10 +268,19 @@ def complete(
 def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
     """Start the subscription of a session; its card, set up on the page, is what renewals are charged to.
 
-    With ``payment_method_collection: if_required`` a trial begins without a card. From 2025-03-31.basil
-    on the subscription appears when it is paid; before, it appears incomplete and becomes active with the
-    payment.
+    What is paid once is an invoice item that its first invoice draws in. With
+    ``payment_method_collection: if_required`` a trial begins without a card. From 2025-03-31.basil on the
+    subscription appears when it is paid; before, it appears incomplete and becomes active with the payment.
     """
+    for line in (line for line in session["_lines"] if not line["price"]["recurring"]):
+        invoice_items.make(
+            ledger,
+            customer["id"],
+            amount=line["amount_subtotal"],
+            currency=line["currency"],
+            price=line["price"],
+            quantity=line["quantity"],
+        )
     if session["amount_total"] or session["payment_method_collection"] == "always":
         card = cards.set_up(ledger, cards.attached(ledger, method, customer))
         default = {"default_payment_method": card["id"]}
@@ -282,7 +292,7 @@ def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> J
         lines=[line for line in session["_lines"] if line["price"]["recurring"]],
         data={**session["_subscription_data"], **default, "discounts": session["_asked"]},
         api_version=session["_api_version"],
-        first="before" if since_basil(session["_api_version"]) else "after",
+        first="before" if since_basil(session["_api_version"]) or session["_trial"] else "after",
         card=card,
         presence="authenticates",
     )

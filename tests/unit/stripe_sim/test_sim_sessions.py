@@ -138,3 +138,28 @@ def priced_in_euros(account: Account) -> tuple[str, str]:
     }
     customer = send(account, "POST", "/v1/customers").json["id"]
     return customer, send(account, "POST", "/v1/prices", price).json["id"]
+
+
+@pytest.mark.fidelity("What is paid once in a session for a subscription is on the first invoice only")
+@pytest.mark.parametrize("version", [None, "2024-12-18.acacia"])
+@pytest.mark.parametrize("trial", [False, True])
+def test_a_set_up_fee(version: str | None, trial: bool) -> None:
+    account = new_account()
+    both = [{"price": MONTHLY, "quantity": 1}, {**BOOK, "quantity": 2}]
+    asked: dict[str, Any] = {"subscription_data": {"trial_period_days": 7}} if trial else {}
+    session = checkout(account, version=version, line_items=both, **asked)
+    due = 1000 if trial else 3000
+    assert (session["amount_subtotal"], session["amount_total"], session["payment_status"]) == (
+        3000,
+        due,
+        "unpaid",
+    )
+    paid = account.complete_session(session["id"], email="ada@example.test")
+    assert paid["payment_status"] == "paid"
+    first = send(account, "GET", f"/v1/invoices/{paid['invoice']}").json
+    assert (first["amount_paid"], len(first["lines"]["data"])) == (due, 2)
+    begun = send(account, "GET", f"/v1/subscriptions/{paid['subscription']}").json
+    assert (begun["status"], len(begun["items"]["data"])) == ("trialing" if trial else "active", 1)
+    account.renew_subscription(paid["subscription"])
+    renewal = send(account, "GET", "/v1/invoices", {"limit": 1}).json["data"][0]
+    assert (renewal["amount_paid"], len(renewal["lines"]["data"])) == (2000, 1)
