@@ -154,7 +154,9 @@ class Connection(asyncio.Protocol):
             body=bytes(self._body),
         )
         self._clear()
-        self._waiting.append((request, self._parser.should_keep_alive()))
+        # to HEAD a client expects no body, and would take ours for the next answer
+        keep_alive = self._parser.should_keep_alive() and request.method != "HEAD"
+        self._waiting.append((request, keep_alive))
         if len(self._waiting) > WAITING_MAX:
             raise TooMuch("Too many requests wait on one connection.")
 

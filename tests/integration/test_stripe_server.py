@@ -213,6 +213,16 @@ def test_keep_alive_and_pipelining() -> None:
     asyncio.run(story())
 
 
+def test_who_asks_for_a_head_is_not_given_a_body_for_the_next_answer() -> None:
+    async def story() -> None:
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with stage() as (_, server), httpx.AsyncClient(base_url=server.url, headers=headers) as http:
+            assert (await http.head("/v1/customers")).status_code == 404
+            assert (await http.get("/v1/customers")).json()["data"] == []
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("sent", "says"),
     [
