@@ -114,7 +114,7 @@ def unauthorized(message: str) -> ApiError:
 def key_in_use(key: str) -> ApiError:
     """Refuse a call whose idempotency key another call is using right now: 409."""
     message = (
-        "There is currently another in-progress request using this Stripe-Idempotency-Key (that probably "
+        "There is currently another in-progress request using this Idempotent Key (that probably "
         f"means you submitted twice, and the other request is still going through): {key}. Please try "
         "again later."
     )
