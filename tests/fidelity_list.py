@@ -162,6 +162,11 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
         ("auto_advance finalizes and charges an hour later",),
         ("A draft is deleted, an open one only voided",),
     ),
+    "Prorations": (
+        ("To the second, as pending items, without an invoice at once",),
+        ("None makes no items, always_invoice bills them at once",),
+        ("Discounts are taken off them, and not once more by their invoice",),
+    ),
     "Coupons": (
         ("Two at once for the last redemption: the second is refused",),
         ("Of two open sessions for the last redemption one is paid",),
@@ -195,8 +200,11 @@ BORROWED = (
 """Routes of everyday billing code that are not modelled; a test asks stripe-mock for each."""
 
 NOT_THERE = (
-    "prorations, taxes, metered and tiered prices: what a "
-    "subscription costs is its prices times its quantities less its discounts, from the next invoice on",
+    "taxes, metered and tiered prices: what a subscription costs is its prices times its quantities less its "
+    "discounts",
+    "prorations by what was charged (billing mode flexible): they go by what the old price costs now, as in "
+    "mode classic; `error_if_incomplete` and `pending_if_incomplete` of a change that is invoiced at once: a "
+    "400 that says so",
     "discounts of single items, and coupons in several currencies: a 400 that says so",
     "subscriptions whose invoices are sent (`collection_method=send_invoice`), invoices that are paid out of "
     "band: a 400 that says so",
@@ -211,7 +219,8 @@ NOT_THERE = (
     "has nothing to pay at first and no card",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
-    "`invoice_creation` of a checkout session, and `proration_behavior`: taken and passed over",
+    "`invoice_creation` of a checkout session, `prorate` and `invoice_now` of a cancellation, "
+    "`proration_behavior` of a resumption and of a session: taken and passed over",
     "a field that an API version no longer has can still be named in `expand`: nothing comes of it, where "
     "Stripe answers 400",
     "webhook endpoints of an organization, which Checkout's redirect does not wait for",

@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from deadheat.stripe_sim import cards, discounts, draft_invoices, invoices, items, payments, setup_intents
+from deadheat.stripe_sim import (
+    cards,
+    discounts,
+    draft_invoices,
+    invoices,
+    items,
+    payments,
+    prorations,
+    setup_intents,
+)
 from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
@@ -243,6 +252,35 @@ def lapse(ledger: Ledger, kind: str, object_id: str) -> None:
         invoices.closed(ledger, found, "void")
 
 
+def changed(ledger: Ledger, old: Json, changes: Json, args: Json) -> Json:
+    """Write the changes of a subscription, its items prorated as a call asks; gives it as it is then.
+
+    Emits invoiceitem.created for each proration, then customer.subscription.updated if anything changed,
+    then the life of an invoice with ``always_invoice``, or where a price of another interval begins a period.
+    """
+    after = changes["items"]["data"] if "items" in changes else old["items"]["data"]
+    how = args.get("proration_behavior", "create_prorations")
+    at = prorations.moment(ledger, old, args)
+    customer = ledger.find("customer", old["customer"]) or {}
+    found: list[Json] = []
+    if "items" in changes and how != "none" and not customer.get("deleted"):
+        found = prorations.of(ledger, old, after, customer, at)
+        prorations.written(ledger, old["customer"], found)
+    if prorations.begins_anew(old, after):
+        return _bill(
+            ledger, old, reason="subscription_update", begin=at, **{**changes, "billing_cycle_anchor": at}
+        )
+    if not found or how != "always_invoice":
+        now = ledger.change(old, "customer.subscription.updated", **changes)
+        discounts.dropped(ledger, old["_discounts"], now["_discounts"])
+        return now
+    invoice = invoices.draft(ledger, {**old, **changes}, customer, reason="subscription_update", billed=False)
+    changes["latest_invoice"] = invoice["id"]
+    now = ledger.change(old, "customer.subscription.updated", **changes)
+    discounts.dropped(ledger, old["_discounts"], now["_discounts"])
+    return _collected(ledger, now, invoice, customer)
+
+
 def _bill(
     ledger: Ledger,
     old: Json,
@@ -255,27 +293,28 @@ def _bill(
     """Begin the next period, make its invoice, and collect it as far as the subscription lets us."""
     customer = ledger.need("customer", old["customer"])
     status = "active" if old["status"] == "trialing" else old["status"]
-    begun = items.begun(old["items"], begin)
-    invoice = invoices.draft(ledger, {**old, "items": begun, "status": status}, customer, reason=reason)
+    base = {**old, **fields, "status": status}
+    base["items"] = items.begun(base["items"], begin)
+    invoice = invoices.draft(ledger, base, customer, reason=reason)
     if reason == "subscription_cycle":
         over = old["items"]["data"]
         invoice["period_start"] = min(item["current_period_start"] for item in over)
         invoice["period_end"] = items.period_end(old)
-    begins = invoices.begins(ledger, begun["data"])
-    kept = discounts.spent(old, invoice, begins)
-    now = ledger.change(
-        old,
-        "customer.subscription.updated",
-        items=begun,
-        latest_invoice=invoice["id"],
-        status=status,
-        **discounts.held(kept),
-        **fields,
-    )
+    begins = invoices.begins(ledger, base["items"]["data"])
+    kept = discounts.spent(base, invoice, begins)
+    now = {**base, "latest_invoice": invoice["id"], **discounts.held(kept)}
+    now = ledger.change(old, "customer.subscription.updated", **now)
     discounts.dropped(ledger, old["_discounts"], kept)
     discounts.used(ledger, customer["id"], invoice, begins)
-    paused = (old["pause_collection"] or {}).get("behavior")
-    if status == "unpaid" or paused == "keep_as_draft":
+    return _collected(ledger, now, invoice, customer, decline)
+
+
+def _collected(
+    ledger: Ledger, now: Json, invoice: Json, customer: Json, decline: Decline | None = None
+) -> Json:
+    """Collect a new invoice as far as its subscription lets us; gives the subscription as it is then."""
+    paused = (now["pause_collection"] or {}).get("behavior")
+    if now["status"] == "unpaid" or paused == "keep_as_draft":
         invoices.drafted(ledger, {**invoice, "auto_advance": False})
     elif paused is not None:
         closing: Literal["uncollectible", "void"] = "void" if paused == "void" else "uncollectible"
@@ -283,7 +322,7 @@ def _bill(
     else:
         card = cards.default_of(ledger, now, customer)
         collect(ledger, invoices.finalized(ledger, invoice), card, decline=decline)
-    return ledger.need("subscription", old["id"])
+    return ledger.need("subscription", now["id"])
 
 
 def _without_card(ledger: Ledger, old: Json) -> Json | None:

@@ -180,6 +180,6 @@ def summed(invoice_id: str, priced: Sequence[Line], found: Sequence[Json], balan
 
 
 def _product(line: Json) -> str | None:
-    details = (line["pricing"] or {}).get("price_details") or {}
+    details = line["pricing"].get("price_details") or {}
     product: str | None = details.get("product")
     return product

@@ -1,7 +1,7 @@
 """The items of a subscription: each a price and a quantity with a period of its own.
 
-An item lives inside its subscription; the ledger knows which. A changed item is not prorated: what it
-costs shows in the next invoice. Source: Stripe API reference, "Subscription Items".
+An item lives inside its subscription; the ledger knows which. Source: Stripe API reference, "Subscription
+Items".
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from deadheat.stripe_sim import catalog
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.clock import later
-from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.params import (
     accepted,
     boolean,
@@ -24,16 +23,14 @@ from deadheat.stripe_sim.params import (
     unmodelled,
 )
 from deadheat.stripe_sim.present import listed as list_object
-from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
-    from deadheat.stripe_sim.wire import Call
 
-_PRICED = {
+PRICED = {
     "metadata": metadata,
     "plan": text(unset=False),
     "price": text(unset=False),
@@ -42,11 +39,7 @@ _PRICED = {
     **unmodelled("discounts"),
     **accepted("billing_thresholds", "tax_rates"),
 }
-ITEMS = listed(record({**_PRICED, "id": text(unset=False), "deleted": boolean, **accepted("clear_usage")}))
-UPDATE = {**_PRICED, **accepted("off_session", "payment_behavior", "proration_behavior", "proration_date")}
-CREATE = {**UPDATE, "subscription": text(unset=False)}
-DELETE = accepted("clear_usage", "payment_behavior", "proration_behavior", "proration_date")
-LIST = {"subscription": text(unset=False), **accepted("ending_before", "limit", "starting_after")}
+ITEMS = listed(record({**PRICED, "id": text(unset=False), "deleted": boolean, **accepted("clear_usage")}))
 
 
 def new(
@@ -167,63 +160,3 @@ def _changed(item: Json, price: Json | None, change: Json) -> Json:
     if "metadata" in change:
         now["metadata"] = merged(item["metadata"], change["metadata"])
     return now
-
-
-def create(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/subscription_items; emits customer.subscription.updated. One that has ended takes none."""
-    old = ledger.need("subscription", call.args["subscription"], param="subscription")
-    if old["status"] in ENDED:
-        raise no_such("subscription", old["id"], param="subscription")
-    now = _update(ledger, old, call.args)
-    return now["items"]["data"][-1]  # type: ignore[no-any-return]
-
-
-def retrieve(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/subscription_items/:id."""
-    return _find(_parent(ledger, call.path_id), call.path_id)
-
-
-def update(ledger: Ledger, call: Call) -> Json:
-    """POST /v1/subscription_items/:id; emits customer.subscription.updated."""
-    old = _open(_parent(ledger, call.path_id))
-    return _find(_update(ledger, old, {**call.args, "id": call.path_id}), call.path_id)
-
-
-def delete(ledger: Ledger, call: Call) -> Json:
-    """DELETE /v1/subscription_items/:id, unless it is the last one."""
-    old = _open(_parent(ledger, call.path_id))
-    _update(ledger, old, {"id": call.path_id, "deleted": True})
-    return {"id": call.path_id, "object": "subscription_item", "deleted": True}
-
-
-def listing_of(ledger: Ledger, call: Call) -> Json:
-    """GET /v1/subscription_items of one subscription, all on one page."""
-    subscription = ledger.need("subscription", call.args["subscription"], param="subscription")
-    data = [present(item, call.api_version) for item in subscription["items"]["data"]]
-    return list_object(data, "/v1/subscription_items")
-
-
-def _parent(ledger: Ledger, item_id: str) -> Json:
-    subscription = ledger.find("subscription", ledger.parents.get(item_id, ""))
-    if subscription is None:
-        raise no_such("subscription_item", item_id)
-    _find(subscription, item_id)
-    return subscription
-
-
-def _find(subscription: Json, item_id: str) -> Json:
-    found = next((item for item in subscription["items"]["data"] if item["id"] == item_id), None)
-    if found is None:
-        raise no_such("subscription_item", item_id)
-    return found  # type: ignore[no-any-return]
-
-
-def _open(subscription: Json) -> Json:
-    if subscription["status"] in ENDED:
-        raise invalid(f"You cannot update a subscription that is `{subscription['status']}`.")
-    return subscription
-
-
-def _update(ledger: Ledger, old: Json, asked: Json) -> Json:
-    items = changed(ledger, old, [asked], at="")
-    return ledger.change(old, "customer.subscription.updated", items=items)

@@ -139,19 +139,20 @@ def _line(line: Json, priced: Json) -> Json:
         subscription_item=details.get("subscription_item"),
         proration=details["proration"],
         proration_details=details["proration_details"],
-        unit_amount_excluding_tax=(line["pricing"] or {}).get("unit_amount_decimal"),
+        unit_amount_excluding_tax=line["pricing"]["unit_amount_decimal"],
     )
     return shown
 
 
 def _invoiceitem(kept: Json, shown: Json) -> None:
     del shown["parent"], shown["pricing"], shown["net_amount"]
+    unit = kept["pricing"]["unit_amount_decimal"]
     shown.update(
         **kept["_priced"],
         subscription=kept["_subscription"],
         subscription_item=kept["_subscription_item"],
-        unit_amount=None if kept["pricing"] is None else int(kept["pricing"]["unit_amount_decimal"]),
-        unit_amount_decimal=None if kept["pricing"] is None else kept["pricing"]["unit_amount_decimal"],
+        unit_amount=None if "." in unit else int(unit),
+        unit_amount_decimal=unit,
     )
 
 

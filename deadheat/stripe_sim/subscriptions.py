@@ -1,7 +1,7 @@
 """The API of subscriptions: create, retrieve, list, update, resume, cancel.
 
-What a subscription does by itself is `billing`'s; ``collection_method: send_invoice``, prorations
-and schedules are not modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs,
+What a subscription does by itself is `billing`'s; ``collection_method: send_invoice``, schedules
+are not modelled. Source: Stripe API reference, "Subscriptions"; Stripe docs,
 "How subscriptions work".
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import billing, cards, collection, coupons, discounts, items
+from deadheat.stripe_sim import billing, cards, collection, coupons, discounts, items, prorations
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.lists import list_of, within
@@ -97,7 +97,8 @@ _BOTH = {
     "trial_end": _TRIAL_END,
     "trial_settings": TRIAL_SETTINGS,
     **accepted("automatic_tax", "days_until_due", "default_tax_rates", "invoice_settings"),
-    **accepted("on_behalf_of", "proration_behavior"),
+    "proration_behavior": prorations.ASKED["proration_behavior"],
+    **accepted("on_behalf_of"),
     **unmodelled("add_invoice_items", "application_fee_percent", "billing_thresholds", "default_source"),
     **unmodelled("pending_invoice_item_interval", "transfer_data"),
     "trial_from_plan": only("false"),
@@ -116,7 +117,10 @@ UPDATE = {
     "billing_cycle_anchor": only("unchanged"),
     "cancellation_details": _DETAILS,
     "pause_collection": unsettable(_PAUSE),
-    **accepted("payment_behavior", "proration_date"),
+    "payment_behavior": one_of(
+        "allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete"
+    ),
+    "proration_date": prorations.ASKED["proration_date"],
 }
 RESUME = {
     "billing_cycle_anchor": one_of("now", "unchanged"),
@@ -192,12 +196,13 @@ def cancel(ledger: Ledger, call: Call) -> Json:
 def update(ledger: Ledger, call: Call) -> Json:
     """POST /v1/subscriptions/:id; emits customer.subscription.updated if anything changed.
 
-    ``trial_end: now`` ends a trial and bills the first period. Changed items are not prorated.
+    ``trial_end: now`` ends a trial and bills the first period. Changed items are prorated.
     """
     old = ledger.need("subscription", call.path_id)
     args = call.args
     _check_status(old["status"], args)
     _check(ledger, args, old["customer"])
+    prorations.check(ledger, old, args)
     plain = ("description", "default_payment_method", "trial_settings")
     changes: dict[str, Any] = {name: args[name] for name in plain if name in args}
     if "pause_collection" in args:
@@ -220,8 +225,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     if "cancellation_details" in args:
         details: Json = changes.get("cancellation_details") or old["cancellation_details"]
         changes["cancellation_details"] = {**details, **args["cancellation_details"]}
-    now = ledger.change(old, "customer.subscription.updated", **changes)
-    discounts.dropped(ledger, old["_discounts"], now["_discounts"])
+    now = billing.changed(ledger, old, changes, args)
     billing.remember(ledger, now, changes)
     if ends_trial:
         return billing.end_trial(ledger, now)

@@ -53,6 +53,11 @@ BILLING = st.one_of(
         auto_advance=st.booleans(),
     ),
     post("/v1/invoices/DRAFT/finalize"),
+    post(
+        "/v1/subscription_items/ITEM",
+        quantity=st.integers(0, 4),
+        proration_behavior=st.sampled_from(["always_invoice", "create_prorations", "none"]),
+    ),
     post("/v1/invoices/DRAFT/pay"),
     post("/v1/invoices/DRAFT/void"),
 )
@@ -76,6 +81,7 @@ def billed(account: Account) -> dict[str, str]:
     draft = send(account, "POST", "/v1/invoices", customer).json
     return {
         "DRAFT": draft["id"],
+        "ITEM": account.made_since(0).subscriptions[0]["items"]["data"][0]["id"],
         "CHARGE": charge["id"],
         "SUBSCRIPTION": session["subscription"],
         "CUSTOMER": session["customer"],

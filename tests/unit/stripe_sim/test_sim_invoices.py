@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from billing_stage import customer_with, intent_of, latest_invoice, subscribe, subscription
 from sim_client import checkout, event_types, new_account, send, subscribed
@@ -94,13 +96,13 @@ class TestItems:
         name = subscribed(account)["subscription"]
         listed = send(account, "GET", "/v1/subscription_items", {"subscription": name}).json["data"]
         (first,) = listed
-        added = send(
-            account, "POST", "/v1/subscription_items", {"subscription": name, "price": YEARLY, "quantity": 2}
-        ).json
+        whole: dict[str, Any] = {"proration_behavior": "none"}
+        asked = {"subscription": name, "price": YEARLY, "quantity": 2, **whole}
+        added = send(account, "POST", "/v1/subscription_items", asked).json
         assert (added["subscription"], added["quantity"]) == (name, 2)
         path = f"/v1/subscription_items/{first['id']}"
         mark = account.mark()
-        assert send(account, "POST", path, {"quantity": 5}).json["quantity"] == 5
+        assert send(account, "POST", path, {"quantity": 5, **whole}).json["quantity"] == 5
         assert event_types(account, mark) == ["customer.subscription.updated"]
         account.renew_subscription(name)
         assert latest_invoice(account, name)["amount_paid"] == 5 * 2000 + 2 * 20000
