@@ -162,6 +162,7 @@ _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
         ("auto_advance finalizes and charges an hour later",),
         ("A draft is deleted, an open one only voided",),
     ),
+    "Previews": (("What they ask for is what the change bills, and nothing is written",),),
     "Prorations": (
         ("To the second, as pending items, without an invoice at once",),
         ("None makes no items, always_invoice bills them at once",),

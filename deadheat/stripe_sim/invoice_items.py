@@ -67,7 +67,7 @@ ADD_LINES = {
 }
 
 
-def make(
+def new(
     ledger: Ledger,
     customer_id: str,
     *,
@@ -78,12 +78,12 @@ def make(
     subscription: str | None = None,
     **fields: Any,
 ) -> Json:
-    """Write an item; emits invoiceitem.created.
+    """Give a new item that is not written yet.
 
     ``fields`` are those of the object that differ from the usual ones; ``amount`` is of the whole quantity.
     """
     unit = price["unit_amount_decimal"] if price else str(amount)
-    made: Json = {
+    return {
         "id": ledger.ids.new("invoiceitem"),
         "object": "invoiceitem",
         "amount": amount,
@@ -111,7 +111,11 @@ def make(
         "_subscription_item": None,
         **fields,
     }
-    ledger.put(made)
+
+
+def make(ledger: Ledger, customer_id: str, **said: Any) -> Json:
+    """Write an item of what `new` is told; emits invoiceitem.created."""
+    made = ledger.put(new(ledger, customer_id, **said))
     ledger.emit("invoiceitem.created", made)
     return made
 

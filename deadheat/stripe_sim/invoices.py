@@ -18,6 +18,8 @@ from deadheat.stripe_sim.present import listed as list_object
 from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -59,12 +61,13 @@ def draft(
     *,
     reason: str = "subscription_create",
     billed: bool = True,
+    more: Sequence[Json] = (),
 ) -> Json:
     """Make an invoice of a subscription, not yet written: the caller emits its life.
 
     ``reason`` is its ``billing_reason``: the first one's, "subscription_cycle" for a renewal, or
     "subscription_update" for what is resumed or changed. It draws in the invoice items that wait for it;
-    without ``billed`` it has nothing else.
+    without ``billed`` it has nothing else. ``more`` are items that are not written, for a preview.
     """
     items = subscription["items"]["data"]
     free = subscription["status"] == "trialing"
@@ -76,7 +79,7 @@ def draft(
         (invoice_lines.of_item(ledger, made["id"], subscription, item, free=free), invoice_lines.priced(item))
         for item in (items if billed else ())
     ]
-    lines += [invoice_lines.of_pending(ledger, made["id"], item) for item in waiting]
+    lines += [invoice_lines.of_pending(ledger, made["id"], item) for item in (*waiting, *more)]
     found = discounts.of(subscription, customer, begins(ledger, items))
     return {**made, **invoice_lines.summed(made["id"], lines, found, customer["balance"])}
 

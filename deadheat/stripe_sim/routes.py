@@ -27,6 +27,7 @@ from deadheat.stripe_sim import (
     invoices,
     own_account,
     payments,
+    previews,
     search,
     sessions,
     setup_intents,
@@ -206,6 +207,8 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/invoiceitems/:id", invoice_items.update, "invoiceitem", invoice_items.UPDATE),
     _route("DELETE /v1/invoiceitems/:id", invoice_items.delete, "invoiceitem"),
     _route("POST /v1/invoices", draft_invoices.create, "invoice", draft_invoices.CREATE, ("customer",)),
+    _route("POST /v1/invoices/create_preview", previews.create, "invoice", previews.PREVIEW),
+    _route("GET /v1/invoices/upcoming", previews.upcoming, "invoice", previews.UPCOMING),
     _route("DELETE /v1/invoices/:id", draft_invoices.delete, "invoice"),
     _route("POST /v1/invoices/:id/send", draft_invoices.send, "invoice"),
     _route(

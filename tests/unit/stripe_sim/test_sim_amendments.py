@@ -159,7 +159,7 @@ def test_what_would_move_money_otherwise_is_refused_in_every_version(path: str, 
 
 def test_a_route_that_is_not_modelled_says_so_and_names_no_object() -> None:
     account = new_account()
-    for method, path in (("POST", "/v1/tax_rates"), ("POST", "/v1/invoices/create_preview")):
+    for method, path in (("POST", "/v1/tax_rates"), ("POST", "/v1/quotes")):
         refused = send(account, method, path)
         assert refused.status == 404
         assert "Deadheat does not model it" in refused.error["message"]
