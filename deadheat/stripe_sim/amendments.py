@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim import cards, payments
 from deadheat.stripe_sim.api_error import invalid
-from deadheat.stripe_sim.params import accepted, boolean, integer, merged, metadata, text
+from deadheat.stripe_sim.params import accepted, boolean, integer, merged, metadata, record, text
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -43,7 +43,12 @@ INVOICE = {
     **accepted("custom_fields", "default_payment_method", "footer", "payment_settings", "rendering"),
     **accepted("statement_descriptor"),
 }
-PAYMENT_METHOD = {"metadata": metadata, **accepted("allow_redisplay", "billing_details", "card")}
+PAYMENT_METHOD = {
+    "billing_details": cards.BILLING_DETAILS,
+    "card": record({"exp_month": integer(1, 12), "exp_year": integer(), **accepted("networks")}),
+    "metadata": metadata,
+    **accepted("allow_redisplay"),
+}
 REFUND = {"metadata": metadata}
 
 
@@ -62,7 +67,11 @@ def payment_method(ledger: Ledger, call: Call) -> Json:
     old = ledger.need("payment_method", call.path_id)
     if old["customer"] is None:
         raise invalid("You must save this PaymentMethod to a customer before you can update it.")
-    return _amended(ledger, call, "payment_method", "payment_method.updated")
+    changes = _changes(old, call.args, ())
+    for part in ("billing_details", "card"):
+        given = {name: value for name, value in call.args.get(part, {}).items() if name in old[part]}
+        changes[part] = {**old[part], **given}
+    return ledger.change(old, "payment_method.updated", **changes)
 
 
 def refund(ledger: Ledger, call: Call) -> Json:
@@ -87,7 +96,8 @@ def intent(ledger: Ledger, call: Call) -> Json:
     if "customer" in args:
         ledger.need("customer", args["customer"], param="customer")
     if "payment_method" in args:
-        method = ledger.put(cards.usable(ledger, args["payment_method"], param="payment_method"))
+        owner = args.get("customer", old["customer"])
+        method = ledger.put(cards.chargeable(ledger, args["payment_method"], owner))
         args.update(payment_method=method["id"])
         old = {**old, "next_action": None, "status": "requires_confirmation"}
     changed = _changes(old, args, ("amount", "customer", "description", "payment_method"))

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.stripe_sim.api_error import ApiError, Problem, invalid, missing, no_such
 from deadheat.stripe_sim.lists import list_of
-from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, record, text
+from deadheat.stripe_sim.params import (
+    accepted,
+    anything,
+    email,
+    integer,
+    listing,
+    merged,
+    metadata,
+    one_of,
+    record,
+    text,
+)
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -112,6 +123,9 @@ DECLINE_CODES = tuple(sorted({AUTHENTICATION_REQUIRED, *(code for _, _, code in 
 """The decline codes that the test cards show."""
 _ATTACHES = frozenset({"chargeCustomerFail", *_ASKS})
 
+BILLING_DETAILS = record(
+    {"address": anything, "email": email, "name": text(), "phone": text(), "tax_id": text()},
+)
 CREATE = {
     "card": record(
         {
@@ -122,9 +136,10 @@ CREATE = {
             **accepted("cvc", "networks"),
         }
     ),
+    "billing_details": BILLING_DETAILS,
     "metadata": metadata,
     "type": one_of("card"),
-    **accepted("allow_redisplay", "billing_details", "radar_options"),
+    **accepted("allow_redisplay", "radar_options"),
 }
 ATTACH = {"customer": text(unset=False)}
 LIST = listing(customer=text(unset=False), type=text(unset=False), **accepted("allow_redisplay"))
@@ -182,6 +197,30 @@ def usable(ledger: Ledger, method_id: str, *, param: str, customer: str | None =
     return found
 
 
+def chargeable(ledger: Ledger, method_id: str, customer: str | None, *, of: str = "PaymentIntent") -> Json:
+    """Find what an intent may charge or set up: nothing of another customer's, nor what was detached."""
+    found = usable(ledger, method_id, param="payment_method")
+    if found["_detached"]:
+        raise invalid(
+            "The provided PaymentMethod was previously used without Customer attachment or was detached from "
+            "a Customer. It may not be used again.",
+            param="payment_method",
+        )
+    if found["customer"] is None or found["customer"] == customer:
+        return found
+    if customer is None:
+        raise invalid(
+            f"The payment method supplied ({method_id}) belongs to a Customer. Please include the Customer "
+            f"in the `customer` parameter on the {of}.",
+            param="payment_method",
+        )
+    raise invalid(
+        f"The PaymentMethod {method_id} does not belong to the Customer you supplied {customer}. Please use "
+        "this PaymentMethod with the Customer that it belongs to instead.",
+        param="payment_method",
+    )
+
+
 def check_attachable(method: Json) -> None:
     """Refuse a card that belongs to somebody, has been detached, or is declined when it is attached."""
     if method["customer"] is not None:
@@ -231,7 +270,11 @@ def create(ledger: Ledger, call: Call) -> Json:
             code="incorrect_number", decline_code="incorrect_number", message="Your card number is incorrect."
         ).error(param="number")
     given = {field: card[field] for field in ("exp_month", "exp_year") if field in card}
-    kept = {"card": {**made["card"], **given}, "metadata": merged({}, call.args.get("metadata", {}))}
+    kept = {
+        "billing_details": {**made["billing_details"], **call.args.get("billing_details", {})},
+        "card": {**made["card"], **given},
+        "metadata": merged({}, call.args.get("metadata", {})),
+    }
     return ledger.put({**made, **kept})
 
 

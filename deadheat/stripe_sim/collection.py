@@ -259,18 +259,15 @@ def create_intent(ledger: Ledger, call: Call) -> Json:
     """POST /v1/payment_intents, confirmed at once if asked for."""
     args = call.args
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
-    method = (
-        cards.usable(ledger, args["payment_method"], param="payment_method")
-        if "payment_method" in args
-        else None
-    )
+    owner = customer["id"] if customer else None
+    method = cards.chargeable(ledger, args["payment_method"], owner) if "payment_method" in args else None
     if args.get("confirm") and method is None:
         raise _no_method()
     intent = payments.intend(
         ledger,
         amount=args["amount"],
         currency=args["currency"],
-        customer=customer["id"] if customer else None,
+        customer=owner,
         said=args,
     )
     if method is None:
@@ -301,7 +298,7 @@ def confirm(ledger: Ledger, call: Call) -> Json:
         raise _no_method()
     if "setup_future_usage" in call.args:
         intent = {**intent, "setup_future_usage": call.args["setup_future_usage"]}
-    return _confirmed(ledger, intent, cards.usable(ledger, named, param="payment_method"), call)
+    return _confirmed(ledger, intent, cards.chargeable(ledger, named, intent["customer"]), call)
 
 
 def cancel_intent(ledger: Ledger, call: Call) -> Json:

@@ -163,7 +163,11 @@ def create(ledger: Ledger, call: Call) -> Json:
     args = call.args
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
     owner = customer["id"] if customer else None
-    method = _usable(ledger, args["payment_method"], owner) if "payment_method" in args else None
+    method = (
+        cards.chargeable(ledger, args["payment_method"], owner, of="SetupIntent")
+        if "payment_method" in args
+        else None
+    )
     if args.get("confirm") and method is None:
         raise _no_method()
     intent = intend(ledger, customer=owner, said=args)
@@ -181,7 +185,9 @@ def confirm(ledger: Ledger, call: Call) -> Json:
     named = call.args.get("payment_method") or intent["payment_method"]
     if named is None:
         raise _no_method()
-    return _confirmed(ledger, intent, _usable(ledger, named, intent["customer"]), call)
+    return _confirmed(
+        ledger, intent, cards.chargeable(ledger, named, intent["customer"], of="SetupIntent"), call
+    )
 
 
 def cancel(ledger: Ledger, call: Call) -> Json:
@@ -200,7 +206,9 @@ def update(ledger: Ledger, call: Call) -> Json:
     if "metadata" in args:
         changes["metadata"] = merged(old["metadata"], args["metadata"])
     if "payment_method" in args:
-        method = ledger.put(_usable(ledger, args["payment_method"], {**old, **changes}["customer"]))
+        method = ledger.put(
+            cards.chargeable(ledger, args["payment_method"], {**old, **changes}["customer"], of="SetupIntent")
+        )
         changes.update(next_action=None, payment_method=method["id"], status="requires_confirmation")
     return ledger.change(old, None, **changes)
 
@@ -233,17 +241,6 @@ def _changeable(ledger: Ledger, call: Call, verb: str) -> Json:
             code="setup_intent_unexpected_state",
         )
     return intent
-
-
-def _usable(ledger: Ledger, method_id: str, customer: str | None) -> Json:
-    """Find the card that a call names: a test token, or one that is nobody's or the customer's."""
-    method = cards.usable(ledger, method_id, param="payment_method")
-    if method["_detached"] or method["customer"] not in (None, customer):
-        raise invalid(
-            "The payment method that was named belongs to another customer, or was detached from one.",
-            param="payment_method",
-        )
-    return method
 
 
 def _declined(method: Json, decline: Decline) -> Json:

@@ -146,3 +146,55 @@ class TestPrices:
         assert error["message"] == "Deadheat does not model `recurring[usage_type]=metered`."
         error = send(account, "POST", "/v1/prices", {**asked, "tiers_mode": "volume"}).error
         assert error["param"] == "tiers_mode"
+
+
+@pytest.mark.fidelity("A customer's card pays for nobody else, and a detached one for nobody")
+class TestWhoseCardItIs:
+    def test_of_two_customers_of_one_person_the_other_does_not_pay(self) -> None:
+        account = new_account()
+        mine, other = (customer_with(account) for _ in range(2))
+        card = send(account, "GET", f"/v1/customers/{mine}/payment_methods").json["data"][0]["id"]
+        asked = {"amount": 500, "currency": "usd", "payment_method": card, "confirm": True}
+        for customer, words in (
+            ({}, "Please include the Customer"),
+            ({"customer": other}, "does not belong"),
+        ):
+            for path in ("/v1/payment_intents", "/v1/setup_intents"):
+                said = asked if "payment" in path else {"payment_method": card, "confirm": True}
+                error = send(account, "POST", path, {**said, **customer}).error
+                assert (error["param"], words in error["message"]) == ("payment_method", True)
+        waits = intent(account, customer=other)["id"]
+        for path in (f"/v1/payment_intents/{waits}", f"/v1/payment_intents/{waits}/confirm"):
+            assert send(account, "POST", path, {"payment_method": card}).status == 400
+        assert (
+            send(account, "POST", "/v1/payment_intents", {**asked, "customer": mine}).json["status"]
+            == "succeeded"
+        )
+
+    def test_a_card_that_was_detached(self) -> None:
+        account = new_account()
+        mine = customer_with(account)
+        card = send(account, "GET", f"/v1/customers/{mine}/payment_methods").json["data"][0]["id"]
+        send(account, "POST", f"/v1/payment_methods/{card}/detach")
+        asked = {"amount": 500, "currency": "usd", "customer": mine, "payment_method": card}
+        assert "may not be used again" in send(account, "POST", "/v1/payment_intents", asked).error["message"]
+
+    def test_what_is_said_of_a_card_is_kept(self) -> None:
+        account = new_account()
+        asked = {
+            "type": "card",
+            "card": {"token": "tok_visa"},
+            "billing_details": {"email": "ada@example.test"},
+        }
+        card = send(account, "POST", "/v1/payment_methods", asked).json
+        assert card["billing_details"]["email"] == "ada@example.test"
+        path = f"/v1/payment_methods/{card['id']}"
+        send(account, "POST", f"{path}/attach", {"customer": customer_with(account)})
+        said = {"billing_details": {"name": "Ada"}, "card": {"exp_year": 2040}}
+        now = send(account, "POST", path, said).json
+        assert now["billing_details"] == {**card["billing_details"], "name": "Ada"}
+        assert (now["card"]["exp_year"], now["card"]["last4"]) == (2040, "4242")
+        assert last_event(account, "payment_method.updated")["data"]["previous_attributes"] == {
+            "billing_details": {"name": None},
+            "card": {"exp_year": 2034},
+        }
