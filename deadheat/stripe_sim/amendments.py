@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim import cards, payments
 from deadheat.stripe_sim.api_error import invalid
-from deadheat.stripe_sim.params import accepted, boolean, integer, merged, metadata, record, text
+from deadheat.stripe_sim.params import accepted, boolean, email, integer, merged, metadata, record, text
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -33,7 +33,8 @@ INTENT = {
     "metadata": metadata,
     "payment_method": text(unset=False),
     **accepted("automatic_payment_methods", "currency", "payment_method_options", "payment_method_types"),
-    **accepted("receipt_email", "setup_future_usage", "shipping", "statement_descriptor"),
+    "receipt_email": email,
+    **accepted("setup_future_usage", "shipping", "statement_descriptor"),
     **accepted("statement_descriptor_suffix", "transfer_group"),
 }
 INVOICE = {
@@ -100,7 +101,7 @@ def intent(ledger: Ledger, call: Call) -> Json:
         method = ledger.put(cards.chargeable(ledger, args["payment_method"], owner))
         args.update(payment_method=method["id"])
         old = {**old, "next_action": None, "status": "requires_confirmation"}
-    changed = _changes(old, args, ("amount", "customer", "description", "payment_method"))
+    changed = _changes(old, args, ("amount", "customer", "description", "payment_method", "receipt_email"))
     return ledger.put({**old, **changed})
 
 

@@ -21,9 +21,11 @@ from deadheat.stripe_sim.params import (
     accepted,
     boolean,
     currency,
+    email,
     integer,
     metadata,
     one_of,
+    record,
     text,
     unmodelled,
 )
@@ -45,9 +47,17 @@ PAY = {
     **accepted("forgive", "mandate", "source"),
 }
 FINALIZE = {"auto_advance": boolean}
+_AUTOMATIC = record({"allow_redirects": one_of("always", "never"), "enabled": boolean}, required=("enabled",))
+
+
+def _automatic(value: Any, name: str) -> Any:
+    """Accept how payment methods are chosen; with redirects, unless it says otherwise."""
+    return {"allow_redirects": "always", **_AUTOMATIC(value, name)}
+
+
 _SAID = {
-    **accepted("mandate_data", "payment_method_options", "radar_options", "receipt_email", "shipping"),
-    **accepted("use_stripe_sdk"),
+    "receipt_email": email,
+    **accepted("mandate_data", "payment_method_options", "radar_options", "shipping", "use_stripe_sdk"),
     **unmodelled("confirmation_token", "error_on_requires_action", "mandate", "payment_method_data"),
 }
 """What may be said when a payment is made as well as when it is confirmed."""
@@ -64,7 +74,8 @@ CREATE_INTENT = {
     "return_url": text(unset=False),
     "setup_future_usage": one_of("off_session", "on_session"),
     **_SAID,
-    **accepted("automatic_payment_methods", "confirmation_method", "excluded_payment_method_types"),
+    "automatic_payment_methods": _automatic,
+    **accepted("confirmation_method", "excluded_payment_method_types"),
     **accepted("payment_method_configuration", "payment_method_types", "statement_descriptor"),
     **accepted("statement_descriptor_suffix"),
     **unmodelled("application_fee_amount", "on_behalf_of", "transfer_data", "transfer_group"),
@@ -296,8 +307,10 @@ def confirm(ledger: Ledger, call: Call) -> Json:
     named = call.args.get("payment_method") or intent["payment_method"]
     if named is None:
         raise _no_method()
-    if "setup_future_usage" in call.args:
-        intent = {**intent, "setup_future_usage": call.args["setup_future_usage"]}
+    said: Json = {
+        name: call.args[name] for name in ("receipt_email", "setup_future_usage") if name in call.args
+    }
+    intent = {**intent, **said}
     return _confirmed(ledger, intent, cards.chargeable(ledger, named, intent["customer"]), call)
 
 

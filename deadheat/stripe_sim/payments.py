@@ -57,7 +57,6 @@ _NOTHING_OF_INTENT: Json = {
     **_NOTHING_OF_BOTH,
     "amount_capturable": 0,
     "amount_details": {"tip": {}},
-    "automatic_payment_methods": None,
     "payment_method_configuration_details": None,
     "payment_method_options": {},
     "processing": None,
@@ -86,8 +85,8 @@ def intend(
 ) -> Json:
     """Make a payment intent that waits for a payment method; emits payment_intent.created.
 
-    ``said`` is its ``description``, ``metadata`` and ``setup_future_usage``; each charge for it copies the
-    first two as they are then.
+    ``said`` is its ``description``, ``metadata``, ``receipt_email``, ``setup_future_usage`` and
+    ``automatic_payment_methods``; each charge for it copies the first three as they are then.
     """
     made = ledger.new("payment_intent")
     said = said or {}
@@ -95,6 +94,7 @@ def intend(
         **_NOTHING_OF_INTENT,
         amount=amount,
         amount_received=0,
+        automatic_payment_methods=said.get("automatic_payment_methods"),
         canceled_at=None,
         cancellation_reason=None,
         capture_method="automatic",
@@ -109,7 +109,7 @@ def intend(
         next_action=None,
         payment_method=None,
         payment_method_types=["card"],
-        receipt_email=None,
+        receipt_email=said.get("receipt_email"),
         setup_future_usage="off_session" if invoice else said.get("setup_future_usage"),
         status="requires_payment_method",
         _invoice=invoice,
@@ -337,7 +337,7 @@ def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -
         amount_captured=owed["amount"] if paid else 0,
         amount_refunded=0,
         balance_transaction=None,
-        billing_details={"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        billing_details=method["billing_details"],
         captured=paid,
         currency=owed["currency"],
         customer=owed["customer"],
@@ -359,7 +359,7 @@ def _charge(ledger: Ledger, owed: Json, method: Json, decline: Decline | None) -
             "card": {**method["card"], "network": method["card"]["brand"]},
             "type": "card",
         },
-        receipt_email=None,
+        receipt_email=owed.get("receipt_email"),
         receipt_url=f"https://pay.stripe.com/receipts/{made['id']}" if paid else None,
         refunded=False,
         status="succeeded" if paid else "failed",

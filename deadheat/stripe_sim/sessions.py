@@ -241,6 +241,10 @@ def complete(
     old, found = session_discounts.as_paid(ledger, old, promotion_code)
     session_payments.refuse_declined(ledger, old, method)
     customer = _payer(ledger, old, email, name)
+    details = _details(customer, email or old["customer_email"], name)
+    if details is not None:
+        known = {part: details[part] for part in ("email", "name")}
+        method = {**method, "billing_details": {**method["billing_details"], **known}}
     changes: dict[str, Any] = {"status": "complete", "url": None}
     if old["mode"] == "subscription":
         assert customer is not None  # a subscription always has one
@@ -258,7 +262,7 @@ def complete(
             **old,
             **changes,
             "customer": customer["id"] if customer else None,
-            "customer_details": _details(customer, email or old["customer_email"], name),
+            "customer_details": details,
         }
     )
     ledger.emit("checkout.session.completed", done)

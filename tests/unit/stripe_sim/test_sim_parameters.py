@@ -31,6 +31,21 @@ class TestPayments:
         )
         assert made["status"] == "requires_payment_method"
 
+    @pytest.mark.fidelity("A payment shows whom it is receipted to, a charge who paid")
+    def test_who_pays_is_told(self) -> None:
+        account = new_account()
+        whose = {"receipt_email": "ada@example.test", "automatic_payment_methods": {"enabled": True}}
+        made = intent(account, **whose)
+        assert made["automatic_payment_methods"] == {"allow_redirects": "always", "enabled": True}
+        send(account, "POST", f"/v1/payment_intents/{made['id']}/confirm", {"payment_method": "pm_card_visa"})
+        charge = last_event(account, "charge.succeeded")["data"]["object"]
+        assert (made["receipt_email"], charge["receipt_email"]) == ("ada@example.test",) * 2
+        item = {"price_data": {**BOOK, "unit_amount": 500}, "quantity": 1}
+        session = checkout(account, mode="payment", line_items=[item])
+        account.complete_session(session["id"], email="bob@example.test", name="Bob")
+        told = last_event(account, "charge.succeeded")["data"]["object"]["billing_details"]
+        assert (told["email"], told["name"]) == ("bob@example.test", "Bob")
+
     @pytest.mark.parametrize("name", ["on_behalf_of", "payment_method_data", "transfer_data"])
     def test_what_would_change_the_payment_is_refused_by_name(self, name: str) -> None:
         asked = {"amount": 500, "currency": "usd", name: {"type": "card"}}
