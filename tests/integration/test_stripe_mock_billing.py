@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stripe
 from stripe_mock_binary import mock_binary
 from stripe_stage import SDK_WARNING, client, stage
 
@@ -13,8 +14,6 @@ from deadheat.engine.stripe_mock import StripeMock
 from deadheat.stripe_sim import MONTHLY, PRODUCT
 
 if TYPE_CHECKING:
-    import stripe
-
     from deadheat.stripe_sim import Account
 
 pytestmark = pytest.mark.filterwarnings(SDK_WARNING)
@@ -35,6 +34,8 @@ def test_the_routes_of_billing_pass_it() -> None:
             await _catalog(v1)
             await _subscriptions(v1, account, customer)
             await _invoices(v1, account, customer)
+            await _discounts(v1)
+            await _invoice_items(v1, customer)
             await _portal(v1, customer)
 
     asyncio.run(run())
@@ -138,6 +139,62 @@ async def _invoices(v1: stripe._v1_services.V1Services, account: Account, custom
     account.renew_subscription(made.id)
     draft = account.made_since(0).invoices[-1]["id"]
     assert (await v1.invoices.finalize_invoice_async(draft, {"auto_advance": False})).status == "open"
+
+
+async def _discounts(v1: stripe._v1_services.V1Services) -> None:
+    """Coupons and codes, named wherever they can be."""
+    flat: Any = {"amount_off": 100, "currency": "usd", "duration": "repeating", "duration_in_months": 3}
+    coupon = await v1.coupons.create_async(
+        {**flat, "max_redemptions": 9, "applies_to": {"products": [PRODUCT]}}
+    )
+    await v1.coupons.update_async(coupon.id, {"name": "Early"})
+    code = await v1.promotion_codes.create_async(
+        {
+            "promotion": {"type": "coupon", "coupon": coupon.id},
+            "code": "EARLY",
+            "restrictions": {"first_time_transaction": True},
+        }
+    )
+    customer = await v1.customers.create_async({"payment_method": "pm_card_visa"})
+    card = (await v1.customers.payment_methods.list_async(customer.id)).data[0].id
+    made = await v1.subscriptions.create_async(
+        {
+            "customer": customer.id,
+            "items": [{"price": MONTHLY}],
+            "default_payment_method": card,
+            "discounts": [{"promotion_code": code.id}],
+        }
+    )
+    item = made["items"].data[0].id
+    details: Any = {"items": [{"id": item, "quantity": 2}], "proration_behavior": "always_invoice"}
+    said = await v1.invoices.create_preview_async({"subscription": made.id, "subscription_details": details})
+    after = await v1.subscriptions.update_async(made.id, {**details, "expand": ["latest_invoice"]})
+    assert isinstance(after.latest_invoice, stripe.Invoice)
+    assert after.latest_invoice.total == said.total == 2000
+    await v1.subscriptions.delete_discount_async(made.id)
+    session: Any = {"mode": "subscription", "success_url": "https://app.test", "allow_promotion_codes": True}
+    await v1.checkout.sessions.create_async({**session, "line_items": [{"price": MONTHLY, "quantity": 1}]})
+    await v1.promotion_codes.update_async(code.id, {"active": False})
+    await v1.coupons.delete_async(coupon.id)
+
+
+async def _invoice_items(v1: stripe._v1_services.V1Services, customer: str) -> None:
+    item = await v1.invoice_items.create_async({"customer": customer, "amount": 500, "currency": "usd"})
+    await v1.invoice_items.update_async(item.id, {"amount": 700, "description": "Setup"})
+    made = await v1.invoices.create_async(
+        {
+            "customer": customer,
+            "collection_method": "send_invoice",
+            "days_until_due": 14,
+            "pending_invoice_items_behavior": "include",
+        }
+    )
+    assert made.total == 700
+    line: Any = {"amount": 50, "description": "More"}
+    assert (await v1.invoices.add_lines_async(made.id, {"lines": [line]})).total == 750
+    assert (await v1.invoices.send_invoice_async(made.id)).status == "open"
+    draft = await v1.invoices.create_async({"customer": customer, "auto_advance": False})
+    assert (await v1.invoices.delete_async(draft.id)).deleted
 
 
 async def _portal(v1: stripe._v1_services.V1Services, customer: str) -> None:
