@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deadheat.stripe_sim import cards, payments
 from deadheat.stripe_sim.api_error import invalid
+from deadheat.stripe_sim.clock import HOUR
 from deadheat.stripe_sim.params import accepted, boolean, email, integer, merged, metadata, record, text
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def charge(ledger: Ledger, call: Call) -> Json:
 
 def invoice(ledger: Ledger, call: Call) -> Json:
     """POST /v1/invoices/:id; emits invoice.updated if anything changed."""
-    return _amended(ledger, call, "invoice", "invoice.updated", "auto_advance", "description")
+    old = ledger.need("invoice", call.path_id)
+    now = _amended(ledger, call, "invoice", "invoice.updated", "auto_advance", "description")
+    if now["auto_advance"] and not old["auto_advance"] and now["billing_reason"] == "manual":
+        ledger.remind(ledger.now + HOUR, "invoice", now["id"])
+    return now
 
 
 def payment_method(ledger: Ledger, call: Call) -> Json:

@@ -173,6 +173,19 @@ class TestInvoices:
         account.tick(HOUR)
         assert shown(account, third)["status"] == "paid"
 
+    def test_whether_it_advances_is_changed(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        item(account, ada)
+        made = of(account, ada, auto_advance=True)
+        path = f"/v1/invoices/{made['id']}"
+        send(account, "POST", path, {"auto_advance": False})
+        account.tick(HOUR)
+        assert shown(account, made)["status"] == "draft"
+        send(account, "POST", path, {"auto_advance": True})
+        account.tick(HOUR)
+        assert shown(account, made)["status"] == "paid"
+
     @pytest.mark.fidelity("Invoices of one's own: send_invoice waits for its customer, with invoice.sent")
     def test_it_is_sent(self) -> None:
         account = new_account()
