@@ -67,6 +67,7 @@ def _decimal(value: Any, name: str) -> int:
     return int(integer(0)(whole, name))
 
 
+_TAX_BEHAVIOR = one_of("exclusive", "inclusive", "unspecified")
 _AMOUNT = {"unit_amount": integer(0), "unit_amount_decimal": _decimal}
 _NOT_PER_UNIT = unmodelled(
     "currency_options", "custom_unit_amount", "tiers", "tiers_mode", "transform_quantity"
@@ -90,7 +91,7 @@ PRICE_DATA = record(
             required=("name",),
         ),
         "recurring": _recurring,
-        **accepted("tax_behavior"),
+        "tax_behavior": _TAX_BEHAVIOR,
     },
     required=("currency",),
 )
@@ -99,19 +100,34 @@ UPDATE_PRODUCT = {
     "active": boolean,
     "default_price": text(unset=False),
     "description": text(),
+    "images": listed(text(unset=False)),
     "metadata": metadata,
     "name": text(unset=False),
+    "shippable": boolean,
+    "statement_descriptor": text(longest=22),
+    "tax_code": text(),
+    "unit_label": text(longest=12),
     "url": text(),
-    **accepted("images", "marketing_features", "package_dimensions", "shippable", "statement_descriptor"),
-    **accepted("tax_code", "unit_label"),
+    **accepted("marketing_features", "package_dimensions"),
 }
+_SHOWN = (
+    "active",
+    "description",
+    "images",
+    "shippable",
+    "statement_descriptor",
+    "tax_code",
+    "unit_label",
+    "url",
+)
+"""What a product shows as it was said."""
 _DEFAULT_PRICE = record(
     {
         "currency": currency,
         "metadata": metadata,
         "recurring": _recurring,
         **_AMOUNT,
-        **accepted("tax_behavior"),
+        "tax_behavior": _TAX_BEHAVIOR,
         **unmodelled("currency_options", "custom_unit_amount"),
     },
     required=("currency",),
@@ -129,7 +145,7 @@ UPDATE_PRICE = {
     "metadata": metadata,
     "nickname": text(),
     "transfer_lookup_key": boolean,
-    **accepted("tax_behavior"),
+    "tax_behavior": _TAX_BEHAVIOR,
 }
 CREATE_PRICE = {
     **UPDATE_PRICE,
@@ -229,7 +245,7 @@ def create_product(ledger: Ledger, call: Call) -> Json:
     if "default_price_data" in args:
         _amount(args["default_price_data"], "default_price_data")
     made = _product(ledger, args["name"], object_id=args.get("id"))
-    kept: Json = {name: args[name] for name in ("active", "description", "url") if name in args}
+    kept: Json = {name: args[name] for name in _SHOWN if name in args}
     made = ledger.put({**made, **kept, "metadata": merged({}, args.get("metadata", {}))})
     price = None
     if "default_price_data" in args:
@@ -258,8 +274,7 @@ def update_product(ledger: Ledger, call: Call) -> Json:
     old = ledger.need("product", call.path_id)
     if "default_price" in call.args:
         ledger.need("price", call.args["default_price"], param="default_price")
-    names = ("active", "default_price", "description", "name", "url")
-    return _updated(ledger, old, call.args, names, "product.updated")
+    return _updated(ledger, old, call.args, ("default_price", "name", *_SHOWN), "product.updated")
 
 
 def create_price(ledger: Ledger, call: Call) -> Json:
@@ -287,7 +302,8 @@ def update_price(ledger: Ledger, call: Call) -> Json:
     """POST /v1/prices/:id; emits price.updated if anything changed. What it costs never changes."""
     old = ledger.need("price", call.path_id)
     _take_lookup_key(ledger, call.args)
-    return _updated(ledger, old, call.args, ("active", "lookup_key", "nickname"), "price.updated")
+    names = ("active", "lookup_key", "nickname", "tax_behavior")
+    return _updated(ledger, old, call.args, names, "price.updated")
 
 
 def _updated(ledger: Ledger, old: Json, args: Json, names: tuple[str, ...], event: str) -> Json:
@@ -398,7 +414,7 @@ def _price(
             "trial_period_days": None,
             "usage_type": "licensed",
         },
-        tax_behavior="unspecified",
+        tax_behavior=args.get("tax_behavior", "unspecified"),
         tiers_mode=None,
         transform_quantity=None,
         type="one_time" if recurring is None else "recurring",

@@ -150,6 +150,17 @@ class TestPrices:
             "line_items[0][price_data][unit_amount]",
         )
 
+    def test_what_a_product_and_its_price_were_said_to_be(self) -> None:
+        account = new_account()
+        said = {"images": ["https://app.test/a.png"], "unit_label": "seat", "tax_code": "txcd_1"}
+        price = {"currency": "usd", "unit_amount": 5, "tax_behavior": "exclusive"}
+        made = send(account, "POST", "/v1/products", {"name": "P", **said, "default_price_data": price}).json
+        assert said.items() <= made.items()
+        sold = send(account, "GET", f"/v1/prices/{made['default_price']}").json
+        assert sold["tax_behavior"] == "exclusive"
+        now = send(account, "POST", f"/v1/products/{made['id']}", {"unit_label": "", "images": ""}).json
+        assert (now["unit_label"], now["images"], now["tax_code"]) == (None, [], "txcd_1")
+
     def test_a_licensed_price_says_so(self) -> None:
         account = new_account()
         asked: dict[str, Any] = {"product": PRODUCT, "currency": "usd", "unit_amount": 5}
