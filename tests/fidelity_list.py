@@ -220,8 +220,8 @@ NOT_THERE = (
     "has nothing to pay at first and no card",
     "payments that are held and captured later (`capture_method=manual`), `billing_cycle_anchor`, "
     "`trial_from_plan`: a 400 that says so, in every API version",
-    "`invoice_creation` of a checkout session, `prorate` and `invoice_now` of a cancellation, "
-    "`proration_behavior` of a resumption and of a session: taken and passed over",
+    "`invoice_creation` of a checkout session, `proration_behavior` of a resumption and of a session: taken "
+    "and passed over",
     "a field that an API version no longer has can still be named in `expand`: nothing comes of it, where "
     "Stripe answers 400",
     "webhook endpoints of an organization, which Checkout's redirect does not wait for",

@@ -281,6 +281,23 @@ def changed(ledger: Ledger, old: Json, changes: Json, args: Json) -> Json:
     return _collected(ledger, now, invoice, customer)
 
 
+def cancel(ledger: Ledger, old: Json, args: Json) -> Json:
+    """End a subscription; what is left of its period is given back, and what waits billed, if asked for.
+
+    Emits invoiceitem.created for each credit, customer.subscription.deleted, then the life of an invoice.
+    """
+    customer = ledger.need("customer", old["customer"], param="customer")
+    if args.get("prorate"):
+        at = prorations.moment(ledger, old, {})
+        prorations.written(ledger, customer["id"], prorations.of(ledger, old, (), customer, at))
+    now = end(ledger, old, args.get("cancellation_details"))
+    if args.get("invoice_now"):
+        invoice = invoices.draft(ledger, now, customer, reason="subscription_update", billed=False)
+        if invoice["lines"]["data"]:
+            return _collected(ledger, now, invoice, customer)
+    return now
+
+
 def _bill(
     ledger: Ledger,
     old: Json,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import billing, cards, collection, coupons, discounts, items, prorations
+from deadheat.stripe_sim import billing, cards, coupons, discounts, items, prorations
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.lists import list_of, within
@@ -126,7 +126,7 @@ RESUME = {
     "billing_cycle_anchor": one_of("now", "unchanged"),
     **accepted("payment_behavior", "proration_behavior", "proration_date"),
 }
-CANCEL = {"cancellation_details": _DETAILS, **accepted("invoice_now", "prorate")}
+CANCEL = {"cancellation_details": _DETAILS, "invoice_now": boolean, "prorate": boolean}
 _WHILE_INCOMPLETE = frozenset({"default_payment_method", "default_source", "description"})
 LIST = listing(
     customer=text(unset=False),
@@ -186,11 +186,15 @@ def retrieve(ledger: Ledger, call: Call) -> Json:
 
 
 def cancel(ledger: Ledger, call: Call) -> Json:
-    """DELETE /v1/subscriptions/:id; one that has ended is not found any more."""
+    """DELETE /v1/subscriptions/:id; one that has ended is not found any more.
+
+    ``prorate`` gives back what is left of the period, as an item that waits; ``invoice_now`` bills what
+    waits.
+    """
     old = ledger.need("subscription", call.path_id)
     if old["status"] in ENDED:
         raise no_such("subscription", call.path_id)
-    return collection.end(ledger, old, call.args.get("cancellation_details"))
+    return billing.cancel(ledger, old, call.args)
 
 
 def update(ledger: Ledger, call: Call) -> Json:

@@ -53,6 +53,11 @@ BILLING = st.one_of(
         auto_advance=st.booleans(),
     ),
     post("/v1/invoices/DRAFT/finalize"),
+    st.tuples(
+        st.just("DELETE"),
+        st.just("/v1/subscriptions/SUBSCRIPTION"),
+        st.fixed_dictionaries({"prorate": st.booleans(), "invoice_now": st.booleans()}),
+    ),
     post(
         "/v1/subscription_items/ITEM",
         quantity=st.integers(0, 4),

@@ -143,6 +143,25 @@ class TestChanges:
         assert latest_invoice(account, name)["total"] == 2000 + 500
 
 
+class TestCanceling:
+    @pytest.mark.fidelity("Prorations: canceling gives back what is left if asked to, and bills what waits")
+    def test_what_is_left_is_given_back(self) -> None:
+        for asked, left, balance in (
+            ({}, [], 0),
+            ({"prorate": True}, [-1000], 0),
+            ({"prorate": True, "invoice_now": True}, [], -1000),
+            ({"invoice_now": True}, [], 0),
+        ):
+            account = new_account()
+            name, _ = start(account)
+            account.tick(MONTH // 2)
+            assert send(account, "DELETE", f"/v1/subscriptions/{name}", asked).json["status"] == "canceled"
+            assert waiting(account) == left
+            made = account.made_since(0)
+            assert made.customers[0]["balance"] == balance
+            assert len(made.invoices) == 1 + bool(balance)
+
+
 class TestItems:
     @pytest.mark.fidelity("Prorations: items that come and go in the middle of a period")
     def test_an_item_comes_and_goes(self) -> None:
