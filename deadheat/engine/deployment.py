@@ -228,7 +228,12 @@ async def open_deployment(
     settings = grounds.settings
     key = f"sk_test_{secrets.token_hex(12)}"
     webhook_secrets = {hook.name: _fresh_secret() for hook in settings.target.webhooks}
-    account = Account(seed=settings.seed + index, started_at=int(time.time()), secret_key=key)
+    account = Account(
+        seed=settings.seed + index,
+        started_at=int(time.time()),
+        secret_key=key,
+        events_version=settings.target.events_version,
+    )
     async with AsyncExitStack() as stack:
         name = grounds.name(str(index))
         server = await stack.enter_async_context(

@@ -82,15 +82,15 @@ async def serve(settings: Settings, order: Order, tell: Callable[[Told], None]) 
     if order.forward_to is not None:
         check_forward_to(order.forward_to)
     key, secret = f"sk_test_{secrets.token_hex(12)}", f"whsec_{secrets.token_hex(16)}"
-    account = Account(seed=settings.seed, started_at=int(time.time()), secret_key=key)
-    webhook = next(iter(settings.target.webhooks), None)
+    version = settings.target.events_version
+    account = Account(seed=settings.seed, started_at=int(time.time()), secret_key=key, events_version=version)
     own = None
     if order.forward_to is not None:
         endpoint = Endpoint(
             url=order.forward_to,
             secret=secret,
             types=order.types,
-            api_version=webhook.api_version if webhook else None,
+            api_version=version,
         )
         own = Outbox(account, endpoint)
     forwarder = Forwarder(account=account, own=own, tell=tell)

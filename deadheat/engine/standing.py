@@ -44,6 +44,7 @@ async def open_standing(grounds: Grounds) -> AsyncIterator[Deployment]:
             seed=settings.seed,
             started_at=int(time.time()),
             secret_key=settings.stripe_key or f"sk_test_{secrets.token_hex(12)}",
+            events_version=settings.target.events_version,
         )
         server = await stack.enter_async_context(
             StripeServer(

@@ -132,6 +132,11 @@ class TargetSettings:
     statuses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     cleanup: tuple[str, ...] = ()
 
+    @property
+    def events_version(self) -> str | None:
+        """The API version in which the target's account makes events: that of its first endpoint."""
+        return next((webhook.api_version for webhook in self.webhooks), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

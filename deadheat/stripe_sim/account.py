@@ -51,10 +51,17 @@ if TYPE_CHECKING:
 
 
 class Account:
-    """One account. ``started_at`` is its clock's first second; ids and secrets follow from ``seed``."""
+    """One account. ``started_at`` is its clock's first second; ids and secrets follow from ``seed``.
 
-    def __init__(self, *, seed: int, started_at: int, secret_key: str) -> None:
+    Events are made, and shown by the API, in ``events_version``, whatever version a call speaks: Stripe API
+    reference, "List all events". An endpoint may be told of them in another.
+    """
+
+    def __init__(
+        self, *, seed: int, started_at: int, secret_key: str, events_version: str | None = None
+    ) -> None:
         self.secret_key = secret_key
+        self._events_version = events_version or API_VERSION
         self.ledger = Ledger(seed=seed, now=started_at)
         self.faults = Faults()
         self._keys = Keys()
@@ -405,9 +412,9 @@ class Account:
 
     def _rendered(self, call: Call, result: Json) -> Json:
         if result["object"] == "_event":
-            return self._event(result["event"], call.api_version)
+            return self._event(result["event"], self._events_version)
         if result["object"] == "_events":
-            data = [self._event(event, call.api_version) for event in result["events"]]
+            data = [self._event(event, self._events_version) for event in result["events"]]
             return listed(data, call.request.path, has_more=result["has_more"])
         assert call.matched is not None
         gives = call.matched.gives

@@ -22,14 +22,13 @@ from deadheat.stripe_sim import (
     prorations,
     setup_intents,
 )
-from deadheat.stripe_sim.api_error import invalid
 from deadheat.stripe_sim.api_version import since_clover
 from deadheat.stripe_sim.clock import DAY, HOUR
-from deadheat.stripe_sim.collection import ENDED, collect, end, expire, no_default, settled
+from deadheat.stripe_sim.collection import ENDED, TOLD_BEFORE, collect, end, expire, no_default, settled
 from deadheat.stripe_sim.params import merged
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from deadheat.stripe_sim.api_error import ApiError
     from deadheat.stripe_sim.authentication import Presence
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.shelf import Json
 
 INCOMPLETE_FOR = 23 * HOUR
-TOLD_BEFORE = 3 * DAY
 First = Literal["required", "before", "after", "later"]
 
 
@@ -52,17 +50,19 @@ def start(
     first: First,
     card: Json | None,
     presence: Presence,
+    claims: Sequence[Json] = (),
 ) -> tuple[Json, Json]:
     """Start a subscription and its first invoice; returns both as they are afterwards.
 
-    ``lines`` are {price: the object, quantity}, ``data`` is what the call says of the subscription.
+    ``lines`` are {price: the object, quantity}, ``data`` is what the call says of the subscription,
+    ``claims`` are discounts that were claimed for it already.
     ``first``: the payment comes ``before`` the subscription appears (active, or incomplete if ``card`` is
     declined), ``after`` it has appeared incomplete, or ``later``, by somebody else; ``required`` is
     ``before``, and a 402 without a subscription if it is declined. A card that asks for its customer, and
     does not get them by their ``presence``, has paid nothing yet. Where nothing is to be paid ``later`` has a
     setup intent wait for a card, if there is none.
     """
-    made = _new(ledger, customer, lines, data, api_version)
+    made = _new(ledger, customer, lines, data, api_version, claims)
     invoice = invoices.draft(ledger, made, customer)
     made["latest_invoice"] = invoice["id"]
     claims, begins = made["_discounts"], invoices.begins(ledger, made["items"]["data"])
@@ -102,20 +102,6 @@ def start(
     if made["status"] == "incomplete":
         ledger.remind(ledger.now + INCOMPLETE_FOR, "subscription", made["id"])
     return made, opened
-
-
-def check_currency(ledger: Ledger, customer_id: str, currency: str) -> None:
-    """Refuse to bill a customer in two currencies; an open session for a subscription counts as well."""
-    going_on = [s for s in ledger.of("subscription", customer=customer_id) if s["status"] not in ENDED]
-    sessions = ledger.of("checkout.session", customer=customer_id)
-    waiting = [s for s in sessions if (s["mode"], s["status"]) == ("subscription", "open")]
-    known = {found["currency"] for found in (*going_on, *waiting)} - {currency}
-    if known:
-        raise invalid(
-            "You cannot combine currencies on a single customer. This customer has an active subscription, "
-            "subscription schedule, discount, quote, invoice item or active subscription mode checkout "
-            f"session with currency {min(known)}."
-        )
 
 
 def renew(ledger: Ledger, old: Json, *, decline: Decline | None = None) -> Json:
@@ -267,9 +253,9 @@ def changed(ledger: Ledger, old: Json, changes: Json, args: Json) -> Json:
         found = prorations.of(ledger, old, after, customer, at)
         prorations.written(ledger, old["customer"], found)
     if prorations.begins_anew(old, after):
-        return _bill(
-            ledger, old, reason="subscription_update", begin=at, **{**changes, "billing_cycle_anchor": at}
-        )
+        begin = prorations.moment(ledger, old, {})  # whatever time the prorations count from
+        anchored = {**changes, "billing_cycle_anchor": begin}
+        return _bill(ledger, old, reason="subscription_update", begin=begin, **anchored)
     if not found or how != "always_invoice":
         now = ledger.change(old, "customer.subscription.updated", **changes)
         discounts.dropped(ledger, old["_discounts"], now["_discounts"])
@@ -312,6 +298,8 @@ def _bill(
     status = "active" if old["status"] == "trialing" else old["status"]
     base = {**old, **fields, "status": status}
     base["items"] = items.begun(base["items"], begin)
+    if base["cancel_at_period_end"]:
+        base["cancel_at"] = items.period_end(base)
     invoice = invoices.draft(ledger, base, customer, reason=reason)
     if reason == "subscription_cycle":
         over = old["items"]["data"]
@@ -380,20 +368,23 @@ def _needed(card: Json | None) -> Json:
     return card
 
 
-def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_version: str) -> Json:
+def _new(
+    ledger: Ledger,
+    customer: Json,
+    lines: list[Json],
+    data: Json,
+    api_version: str,
+    claims: Sequence[Json],
+) -> Json:
     made = ledger.new("subscription")
     trial_end = _trial_end(ledger, data)
     begun = [items.new(ledger, made["id"], line["price"], line, period_end=trial_end) for line in lines]
     currency = begun[0]["price"]["currency"]
-    claims = discounts.claimed(
-        ledger,
-        discounts.asked(data, api_version) or (),
-        "discounts",
-        customer=customer["id"],
-        subtotal=items.amount(begun),
-        currency=currency,
-        subscription=made["id"],
-    )
+    owner = {"customer": customer["id"], "subscription": made["id"]}
+    found = [{**claim, **owner} for claim in claims]
+    wanted = discounts.asked(data, api_version) or ()
+    worth = {"subtotal": items.amount(begun), "currency": currency}
+    found += discounts.claimed(ledger, wanted, "discounts", **worth, **owner)
     cancel_at = data.get("cancel_at")
     if data.get("cancel_at_period_end"):
         cancel_at = max(item["current_period_end"] for item in begun)
@@ -417,7 +408,7 @@ def _new(ledger: Ledger, customer: Json, lines: list[Json], data: Json, api_vers
         default_source=None,
         default_tax_rates=[],
         description=data.get("description"),
-        **discounts.held(claims),
+        **discounts.held(found),
         ended_at=None,
         invoice_settings={"account_tax_ids": None, "issuer": {"type": "self"}},
         items=items.listing_around(made["id"], begun),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ENDED = ("canceled", "incomplete_expired")
 RETRY_AFTER = 3 * DAY
+TOLD_BEFORE = 3 * DAY
+"""How long before a trial ends it is told of."""
 
 PAY = {
     "off_session": boolean,
@@ -359,8 +361,14 @@ def _moved_by(ledger: Ledger, invoice: Json) -> Json | None:
 
 
 def _activate(ledger: Ledger, old: Json) -> Json:
-    """Emits customer.subscription.updated, and customer.subscription.resumed for one that was paused."""
-    now = ledger.change(old, "customer.subscription.updated", status="active")
+    """Let a subscription go on, in its trial if it has one that goes on.
+
+    Emits customer.subscription.updated, and customer.subscription.resumed for one that was paused.
+    """
+    tried = old["status"] == "incomplete" and (old["trial_end"] or 0) > ledger.now
+    now = ledger.change(old, "customer.subscription.updated", status="trialing" if tried else "active")
+    if tried:
+        ledger.remind(old["trial_end"] - TOLD_BEFORE, "subscription", old["id"])
     if old["status"] == "paused":
         ledger.emit("customer.subscription.resumed", now)
     return now

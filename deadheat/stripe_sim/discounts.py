@@ -76,7 +76,11 @@ def of(subscription: Json | None, customer: Json, at: int) -> list[Json]:
     """Give the discounts that an invoice for a period from ``at`` on takes off."""
     own = subscription["_discounts"] if subscription else []
     for_all = customer.get("_discount")
-    return [d for d in own or [for_all] if d is not None and (d["end"] is None or at < d["end"])]
+    return _lasting(own, at) or _lasting([for_all] if for_all else [], at)
+
+
+def _lasting(found: Iterable[Json], at: int) -> list[Json]:
+    return [discount for discount in found if discount["end"] is None or at < discount["end"]]
 
 
 def taken(found: Sequence[Json], parts: Sequence[tuple[int, str | None]]) -> list[list[int]]:

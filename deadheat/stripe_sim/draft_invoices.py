@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deadheat.stripe_sim import cards, collection, coupons, discounts, invoice_lines, invoices
+from deadheat.stripe_sim import cards, collection, coupons, currencies, discounts, invoice_lines, invoices
 from deadheat.stripe_sim.api_error import invalid, missing
 from deadheat.stripe_sim.clock import DAY, HOUR
 from deadheat.stripe_sim.params import (
@@ -68,12 +68,13 @@ def create(ledger: Ledger, call: Call) -> Json:
         if subscription["customer"] != customer["id"]:
             raise invalid("The subscription is another customer's.", param="subscription")
     before = call.api_version[:10] < _ASKS_SINCE
-    money = args.get("currency") or (subscription or {}).get("currency") or "usd"
+    money = args.get("currency") or (subscription or {}).get("currency")
+    money = money or min(currencies.of(ledger, customer), default="usd")
     made = invoices.blank(ledger, customer, currency=money, reason="manual", subscription=subscription)
     included = args.get("pending_invoice_items_behavior", "include" if before else "exclude") == "include"
     waiting = []
     if included or subscription is not None:
-        waiting = invoice_lines.pending(ledger, customer["id"], money, made["_subscription"])
+        waiting = _pending(ledger, customer["id"], money, made["_subscription"], alone=not before)
     found = _discounts(ledger, call, made, customer, sum(item["amount"] for item in waiting))
     lines = [invoice_lines.of_pending(ledger, made["id"], item) for item in waiting]
     made.update(
@@ -137,11 +138,26 @@ def _sent(ledger: Ledger, invoice: Json) -> Json:
     return invoice if invoice["amount_due"] else collection.settled(ledger, invoice, None)
 
 
+def _pending(
+    ledger: Ledger, customer_id: str, currency: str, subscription_id: str | None, *, alone: bool
+) -> list[Json]:
+    """Give the items that an invoice draws in: all that wait, or those of the subscription that it names.
+
+    Not ``alone``, those of no subscription go with it, as before 2022-08-01.
+    """
+    waiting = invoice_lines.pending(ledger, customer_id, currency)
+    if subscription_id is None:
+        return waiting
+    right = (subscription_id,) if alone else (subscription_id, None)
+    return [item for item in waiting if item["_subscription"] in right]
+
+
 def _discounts(ledger: Ledger, call: Call, made: Json, customer: Json, subtotal: int) -> list[Json]:
     """Give what an invoice takes off: what the call says, else what its customer has."""
     wanted = discounts.asked(call.args, call.api_version)
     if wanted is None:
-        return discounts.of(None, customer, ledger.now)
+        found = discounts.of(None, customer, ledger.now)
+        return [d for d in found if d["_coupon"]["currency"] in (None, made["currency"])]
     return discounts.claimed(
         ledger,
         wanted,

@@ -64,16 +64,12 @@ def priced(item: Json) -> Json:
     return {"plan": item["plan"], "price": item["price"]}
 
 
-def pending(
-    ledger: Ledger, customer_id: str, currency: str, subscription_id: str | None = None
-) -> list[Json]:
-    """Give the invoice items of a customer that wait for an invoice: of a subscription, or of none."""
+def pending(ledger: Ledger, customer_id: str, currency: str) -> list[Json]:
+    """Give the invoice items of a customer that wait for an invoice."""
     return [
         item
         for item in ledger.of("invoiceitem", customer=customer_id)
-        if item["invoice"] is None
-        and item["currency"] == currency
-        and item["_subscription"] in (None, subscription_id)
+        if item["invoice"] is None and item["currency"] == currency
     ]
 
 

@@ -74,7 +74,11 @@ def draft(
     made = blank(
         ledger, customer, currency=subscription["currency"], reason=reason, subscription=subscription
     )
-    waiting = invoice_lines.pending(ledger, customer["id"], subscription["currency"], subscription["id"])
+    waiting = [
+        item
+        for item in invoice_lines.pending(ledger, customer["id"], subscription["currency"])
+        if item["_subscription"] in (None, subscription["id"])
+    ]
     lines = [
         (invoice_lines.of_item(ledger, made["id"], subscription, item, free=free), invoice_lines.priced(item))
         for item in (items if billed else ())
@@ -211,7 +215,7 @@ def paid(ledger: Ledger, invoice: Json, charge: Json | None) -> Json:
         **invoice,
         "amount_paid": invoice["amount_due"],
         "amount_remaining": 0,
-        "attempt_count": max(invoice["attempt_count"], 1) if charge else 0,
+        "attempt_count": max(invoice["attempt_count"], 1 if charge else 0),
         "attempted": True,
         "auto_advance": False,
         "next_payment_attempt": None,

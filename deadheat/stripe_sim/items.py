@@ -1,7 +1,7 @@
-"""The items of a subscription: each a price and a quantity with a period of its own.
+"""The items of a subscription: each a price and a quantity, all with one period.
 
 An item lives inside its subscription; the ledger knows which. Source: Stripe API reference, "Subscription
-Items".
+Items"; API changelog 2025-07-30.basil (mixed intervals, in billing mode flexible only: not modelled).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from deadheat.stripe_sim.params import (
 from deadheat.stripe_sim.present import listed as list_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
@@ -140,17 +140,34 @@ def changed(ledger: Ledger, old: Json, asked: list[Json], *, at: str = "items") 
         kept[item["id"]] = _changed(item, price, change)
     if not kept:
         raise invalid("A subscription must have at least one active item.", param=at or None)
-    check_once([item["price"]["id"] for item in kept.values()], at)
+    check_together([item["price"] for item in kept.values()], at)
     return listing_around(old["id"], list(kept.values()))
 
 
-def check_once(prices: Sequence[str], at: str) -> None:
+def interval(price: Json) -> tuple[str, int]:
+    """Give how long the period of a price is: so many days, weeks, months or years."""
+    return price["recurring"]["interval"], price["recurring"].get("interval_count", 1)
+
+
+def check_together(prices: Sequence[Json], at: str) -> None:
     """Refuse a subscription with two items of one price: it is the quantity that says how many."""
-    for n, price in enumerate(prices):
-        if price in prices[:n]:
+    ids = [price["id"] for price in prices]
+    for n, price in enumerate(ids):
+        if price in ids[:n]:
             raise invalid(
                 f"Cannot add multiple subscription items with the same plan: {price}", param=at or "price"
             )
+    check_intervals(prices, at)
+
+
+def check_intervals(prices: Iterable[Json], at: str) -> None:
+    """Refuse prices with periods of two lengths for one subscription."""
+    if len({interval(price) for price in prices}) > 1:
+        raise invalid(
+            "Currency and interval fields must match across all plans on this subscription. Found mismatch "
+            "in interval field. (Deadheat does not model the mixed intervals of billing mode flexible.)",
+            param=at or "price",
+        )
 
 
 def _changed(item: Json, price: Json | None, change: Json) -> Json:

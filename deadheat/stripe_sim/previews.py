@@ -81,7 +81,7 @@ def _preview(ledger: Ledger, call: Call, details: Json, at: str) -> Json:
             found = prorations.of(ledger, subscription, after["data"], customer, moment)
         anew = prorations.begins_anew(subscription, after["data"])
         at_once = how == "always_invoice" and not anew
-        after = items.begun(after, moment if anew else None)
+        after = items.begun(after, prorations.moment(ledger, subscription, {}) if anew else None)
     else:
         after = items.begun(after)
     next_one = {**subscription, "items": after, "status": "active"}

@@ -61,10 +61,10 @@ def moment(ledger: Ledger, subscription: Json, args: Json) -> int:
 
 
 def begins_anew(subscription: Json, after: Sequence[Json]) -> bool:
-    """Say whether an item of a billed subscription gets a price of another interval."""
-    was = {item["id"]: _interval(item) for item in subscription["items"]["data"]}
+    """Say whether the items of a billed subscription get prices of another interval."""
+    before = {items.interval(item["price"]) for item in subscription["items"]["data"]}
     return subscription["status"] in _BILLED and any(
-        was.get(item["id"], _interval(item)) != _interval(item) for item in after
+        items.interval(item["price"]) not in before for item in after
     )
 
 
@@ -78,16 +78,15 @@ def of(ledger: Ledger, subscription: Json, after: Sequence[Json], customer: Json
     old, new = _worths(before, found), _worths(after, found)
     kept = {item["id"]: item for item in after}
     had = {item["id"]: item for item in before}
+    began = min(item["current_period_start"] for item in before)  # one that is added joins the others
     made = [
-        _proration(ledger, subscription, item, old[item["id"]], at, item["current_period_start"], credit=True)
+        _proration(ledger, subscription, item, old[item["id"]], at, began, credit=True)
         for item in before
         if anew or _terms(item) != _terms(kept.get(item["id"]))
     ]
     if not anew:
         made += [
-            _proration(
-                ledger, subscription, item, new[item["id"]], at, _start(item, had, before), credit=False
-            )
+            _proration(ledger, subscription, item, new[item["id"]], at, began, credit=False)
             for item in after
             if _terms(item) != _terms(had.get(item["id"]))
         ]
@@ -150,18 +149,5 @@ def _worths(data: Sequence[Json], found: Sequence[Json]) -> dict[str, int]:
     return {item["id"]: parts[n][0] - off[n] for n, item in enumerate(data)}
 
 
-def _start(item: Json, had: dict[str, Json], before: Sequence[Json]) -> int:
-    """Give when the whole period of an item begins: one that is added joins those of its interval."""
-    if item["id"] in had:
-        return int(item["current_period_start"])
-    same = [int(one["current_period_start"]) for one in before if _interval(one) == _interval(item)]
-    return min(same, default=int(item["current_period_start"]))
-
-
 def _terms(item: Json | None) -> tuple[str, int] | None:
     return None if item is None else (item["price"]["id"], item["quantity"])
-
-
-def _interval(item: Json) -> tuple[str, int]:
-    recurring = item["price"]["recurring"]
-    return recurring["interval"], recurring["interval_count"]

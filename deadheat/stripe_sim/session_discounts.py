@@ -43,14 +43,15 @@ def of(ledger: Ledger, session: Json, customer: Json | None) -> list[Json]:
 
 def totals(session: Json, found: list[Json]) -> Json:
     """Give what the discounts of a session make of its lines, its totals and what is to be paid."""
-    parts = [(line["amount_subtotal"], line["price"]["product"]) for line in session["_lines"]]
-    off = [sum(shares) for shares in zip(*discounts.taken(found, parts), strict=True)] or [0] * len(parts)
-    subtotal = sum(amount for amount, _ in parts)
-    total = sum(
-        line["amount_subtotal"] - taken
-        for line, taken in zip(session["_lines"], off, strict=True)
-        if not (session["_trial"] and line["price"]["recurring"])
-    )
+    lines = session["_lines"]
+    parts = [
+        (0 if session["_trial"] and line["price"]["recurring"] else line["amount_subtotal"], line["price"])
+        for line in lines
+    ]  # what the first invoice asks for: nothing of a trial
+    shares = discounts.taken(found, [(amount, price["product"]) for amount, price in parts])
+    off = [sum(each) for each in zip(*shares, strict=True)] or [0] * len(parts)
+    subtotal = sum(line["amount_subtotal"] for line in lines)
+    total = sum(amount for amount, _ in parts) - sum(off)
     return {
         "amount_subtotal": None if session["mode"] == "setup" else subtotal,
         "amount_total": None if session["mode"] == "setup" else total,
@@ -62,7 +63,7 @@ def totals(session: Json, found: list[Json]) -> Json:
         "total_details": {"amount_discount": sum(off), "amount_shipping": 0, "amount_tax": 0},
         "_lines": [
             {**line, "amount_discount": taken, "amount_total": line["amount_subtotal"] - taken}
-            for line, taken in zip(session["_lines"], off, strict=True)
+            for line, taken in zip(lines, off, strict=True)
         ],
     }
 

@@ -23,9 +23,11 @@ from deadheat.stripe_sim import (
     billing,
     cards,
     catalog,
+    currencies,
     customers,
     discounts,
     invoice_items,
+    items,
     payments,
     session_discounts,
     session_payments,
@@ -52,9 +54,11 @@ from deadheat.stripe_sim.params import (
     url,
 )
 from deadheat.stripe_sim.present import listed as list_object
-from deadheat.stripe_sim.subscriptions import TRIAL_SETTINGS
+from deadheat.stripe_sim.subscriptions import TRIAL_SETTINGS, check_trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -248,7 +252,7 @@ def complete(
     changes: dict[str, Any] = {"status": "complete", "url": None}
     if old["mode"] == "subscription":
         assert customer is not None  # a subscription always has one
-        changes.update(_subscribe(ledger, old, customer, method))
+        changes.update(_subscribe(ledger, old, customer, method, found if old["_asked"] else ()))
     elif old["mode"] == "setup":
         session_payments.save(ledger, old, customer, method)
     else:
@@ -269,7 +273,7 @@ def complete(
     return done
 
 
-def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> Json:
+def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json, claims: Sequence[Json]) -> Json:
     """Start the subscription of a session; its card, set up on the page, is what renewals are charged to.
 
     What is paid once is an invoice item that its first invoice draws in. With
@@ -294,11 +298,12 @@ def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json) -> J
         ledger,
         customer=customer,
         lines=[line for line in session["_lines"] if line["price"]["recurring"]],
-        data={**session["_subscription_data"], **default, "discounts": session["_asked"]},
+        data={**session["_subscription_data"], **default},
         api_version=session["_api_version"],
         first="before" if since_basil(session["_api_version"]) or session["_trial"] else "after",
         card=card,
         presence="authenticates",
+        claims=claims,
     )
     return {"subscription": subscription["id"], "invoice": invoice["id"]}
 
@@ -370,6 +375,12 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
     _check_form(args, hosted=hosted)
     session_discounts.check(args)
+    ends = args.get("subscription_data", {}).get("trial_end")
+    if ends is not None and ends < ledger.now + 2 * DAY:
+        raise invalid(
+            "The `trial_end` date has to be at least 2 days in the future.",
+            param="subscription_data[trial_end]",
+        )
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(
@@ -380,7 +391,7 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     customer = ledger.need("customer", args["customer"], param="customer") if "customer" in args else None
     currency = _check_items(ledger, args)
     if customer is not None and currency is not None and args["mode"] == "subscription":
-        billing.check_currency(ledger, customer["id"], currency)
+        currencies.check(ledger, customer, currency)
     return customer
 
 
@@ -403,16 +414,18 @@ def _check_form(args: Json, *, hosted: bool) -> None:
     for mode, name in _ONLY_IN.items():
         if name in args and args["mode"] != mode:
             raise invalid(f"You can not pass `{name}` in `{args['mode']}` mode.")
+    check_trial(args.get("subscription_data", {}))
 
 
 def _check_items(ledger: Ledger, args: Json) -> str | None:
     """Refuse line items that are of no use, or not in this mode; gives the currency that they share."""
-    recurring, currency = False, None
+    recurring: list[Json] = []
+    currency = None
     for n, item in enumerate(args.get("line_items", ())):
         price = catalog.check_item(ledger, item, f"line_items[{n}]") or item["price_data"]
         if "quantity" not in item:
             raise missing(f"line_items[{n}][quantity]")
-        recurring |= bool(price.get("recurring"))
+        recurring += [price] if price.get("recurring") else []
         if currency not in (None, price["currency"]):
             raise invalid("All line items of a session have one currency.", param=f"line_items[{n}]")
         currency = price["currency"]
@@ -425,6 +438,7 @@ def _check_items(ledger: Ledger, args: Json) -> str | None:
             "You specified `payment` mode but passed a recurring price. Either switch to `subscription` "
             "mode or use only one-time prices."
         )
+    items.check_intervals(recurring, "line_items")
     return currency
 
 

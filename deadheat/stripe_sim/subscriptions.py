@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from deadheat.stripe_sim import billing, cards, coupons, discounts, items, prorations
+from deadheat.stripe_sim import billing, cards, coupons, currencies, discounts, items, prorations
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.lists import list_of, within
@@ -160,8 +160,8 @@ def create(ledger: Ledger, call: Call) -> Json:
         if lines and price["currency"] != lines[0]["price"]["currency"]:
             raise invalid("All prices of a subscription have one currency.", param=f"items[{n}][price]")
         lines.append({**asked, "price": price})
-    items.check_once([line["price"]["id"] for line in lines], "items")
-    billing.check_currency(ledger, customer["id"], lines[0]["price"]["currency"])
+    items.check_together([line["price"] for line in lines], "items")
+    currencies.check(ledger, customer, lines[0]["price"]["currency"])
     first: dict[str, billing.First] = {
         "allow_incomplete": "before",
         "default_incomplete": "later",
@@ -221,8 +221,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     changes.update(_ending(ledger, old, args))
     changes.update(_discounted(ledger, old, args, call.api_version))
     if args.get("trial_end", "now") != "now":
-        kept = changes["items"] if "items" in changes else old["items"]
-        changes.update(_trial_until(ledger, kept, args["trial_end"]))
+        changes.update(_trial_until(ledger, {**old, **changes}, args["trial_end"]))
     ends_trial = args.get("trial_end") == "now" and old["status"] == "trialing"
     if ends_trial:
         billing.check_end_of_trial(ledger, {**old, **changes})
@@ -293,6 +292,7 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
         raise invalid("Deadheat does not model invoices that are sent.", param="collection_method")
     if args.get("cancel_at_period_end") and args.get("cancel_at"):
         raise invalid("You can only pass one of `cancel_at` and `cancel_at_period_end`.")
+    check_trial(args)
     for name in ("trial_end", "cancel_at"):
         at = args.get(name)
         if isinstance(at, int) and at <= ledger.now:
@@ -300,6 +300,12 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
     method = args.get("default_payment_method")
     if method is not None:
         cards.usable(ledger, method, param="default_payment_method", customer=customer)
+
+
+def check_trial(args: Json) -> None:
+    """Refuse a trial that is to end at a time and after some days."""
+    if "trial_end" in args and "trial_period_days" in args:
+        raise invalid("You may only specify one of these parameters: trial_end, trial_period_days.")
 
 
 def _discounted(ledger: Ledger, old: Json, args: Json, version: str) -> Json:
@@ -322,15 +328,15 @@ def _discounted(ledger: Ledger, old: Json, args: Json, version: str) -> Json:
     return discounts.held(found)
 
 
-def _trial_until(ledger: Ledger, kept: Json, until: int) -> Json:
+def _trial_until(ledger: Ledger, now: Json, until: int) -> Json:
     """Give the changes of a trial that is begun or made longer: no charge before ``until``."""
-    data = [{**item, "current_period_end": until} for item in kept["data"]]
+    data = [{**item, "current_period_end": until} for item in now["items"]["data"]]
     return {
         "billing_cycle_anchor": until,
-        "items": {**kept, "data": data},
+        "items": {**now["items"], "data": data},
         "status": "trialing",
         "trial_end": until,
-        "trial_start": ledger.now,
+        "trial_start": now["trial_start"] if now["status"] == "trialing" else ledger.now,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sim_client import Answer, send
 
-from deadheat.stripe_sim import MONTHLY, Account
+from deadheat.stripe_sim import MONTHLY, PRODUCT, Account
 
 MONEY_KEPT = ("amount_due", "amount_paid", "amount_remaining")
 
@@ -25,6 +25,13 @@ def subscribe(account: Account, customer: str, **params: Any) -> Answer:
     version = params.pop("version", None)
     asked = {"customer": customer, "items": [{"price": MONTHLY}], **params}
     return send(account, "POST", "/v1/subscriptions", asked, version=version)
+
+
+def priced(account: Account, amount: int, interval: str = "month", count: int = 1, **params: Any) -> str:
+    """Make a price in dollars of the product that is there; gives its id."""
+    recurring = {"interval": interval, "interval_count": count}
+    asked = {"currency": "usd", "unit_amount": amount, "product": PRODUCT, "recurring": recurring, **params}
+    return str(send(account, "POST", "/v1/prices", asked).json["id"])
 
 
 def subscription(account: Account, name: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from billing_stage import customer_with, intent_of, latest_invoice, subscribe, subscription
+from billing_stage import customer_with, intent_of, latest_invoice, priced, subscribe, subscription
 from sim_client import checkout, event_types, new_account, send, subscribed
 
-from deadheat.stripe_sim import MONTHLY, PRODUCT, YEARLY
+from deadheat.stripe_sim import MONTHLY, PRODUCT
 
 BEFORE_BASIL = "2025-02-24.acacia"
 
@@ -97,7 +97,7 @@ class TestItems:
         listed = send(account, "GET", "/v1/subscription_items", {"subscription": name}).json["data"]
         (first,) = listed
         whole: dict[str, Any] = {"proration_behavior": "none"}
-        asked = {"subscription": name, "price": YEARLY, "quantity": 2, **whole}
+        asked = {"subscription": name, "price": priced(account, 20000), "quantity": 2, **whole}
         added = send(account, "POST", "/v1/subscription_items", asked).json
         assert (added["subscription"], added["quantity"]) == (name, 2)
         path = f"/v1/subscription_items/{first['id']}"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import stripe
-from sim_client import new_account, send, subscribed
+from sim_client import KEY, new_account, send, subscribed
 
 from deadheat.errors import ActRefused
 from deadheat.stripe_sim import Account, Attempt, Endpoint, Outbox
@@ -165,6 +165,24 @@ class TestWhichEvents:
         assert event["api_version"] == "2024-06-20"
         assert event["data"]["object"]["current_period_end"] > event["created"]
         assert "current_period_end" not in event["data"]["object"]["items"]["data"][0]
+
+    @pytest.mark.fidelity("An event is shown in the version that it was made in, whatever a call speaks")
+    def test_the_api_shows_events_in_the_version_of_the_account(self) -> None:
+        old, new = "2024-06-20", "2025-09-30.clover"
+        for made_in, spoken in ((None, old), (old, new)):
+            account = Account(seed=7, started_at=NOW, secret_key=KEY, events_version=made_in)
+            subscribed(account)
+            listed = send(
+                account,
+                "GET",
+                "/v1/events",
+                {"type": "customer.subscription.created"},
+                version=spoken,
+            ).json["data"]
+            one = send(account, "GET", f"/v1/events/{listed[0]['id']}", version=spoken).json
+            assert one == listed[0]
+            assert one["api_version"] == made_in or new
+            assert ("current_period_end" in one["data"]["object"]) == (made_in == old)
 
     @pytest.mark.fidelity("An event is an immutable snapshot")
     def test_an_attempt_later_carries_the_object_as_it_was(self) -> None:

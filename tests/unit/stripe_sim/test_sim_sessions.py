@@ -122,6 +122,30 @@ class TestOneCurrency:
         account.cancel_subscription(begun)
         assert send(account, "POST", "/v1/subscriptions", asked).json["currency"] == "eur"
 
+    def test_so_do_an_item_that_waits_and_a_discount_but_one_s_own_invoices_do_not(self) -> None:
+        account = new_account()
+        customer, euros = priced_in_euros(account)
+        dollars = {"customer": customer, "amount": 500, "currency": "usd"}
+        item = send(account, "POST", "/v1/invoiceitems", dollars).json["id"]
+        asked = {"customer": customer, "items": [{"price": euros}], "payment_behavior": "default_incomplete"}
+        refused = send(account, "POST", "/v1/subscriptions", asked)
+        assert (refused.status, "invoice item" in refused.error["message"]) == (400, True)
+        send(account, "DELETE", f"/v1/invoiceitems/{item}")
+        flat = {"id": "FLAT", "amount_off": 5, "currency": "usd", "duration": "forever"}
+        send(account, "POST", "/v1/coupons", flat)
+        path = f"/v1/customers/{customer}"
+        send(account, "POST", path, {"coupon": "FLAT"}, version="2024-12-18.acacia")
+        assert send(account, "POST", "/v1/subscriptions", asked).status == 400
+        send(account, "DELETE", f"{path}/discount")
+        assert send(account, "POST", "/v1/subscriptions", asked).status == 200
+        send(account, "POST", "/v1/invoiceitems", dollars)
+        gathered = {"customer": customer, "pending_invoice_items_behavior": "include"}
+        own = [
+            send(account, "POST", "/v1/invoices", {**gathered, **money}).json
+            for money in ({}, {"currency": "usd"})
+        ]
+        assert [(invoice["currency"], invoice["total"]) for invoice in own] == [("eur", 0), ("usd", 500)]
+
     def test_one_session_has_one(self) -> None:
         euros = {**BOOK["price_data"], "currency": "eur"}
         error = refused(mode="payment", line_items=[BOOK, {"price_data": euros, "quantity": 1}])
