@@ -13,6 +13,7 @@ from deadheat.stripe_sim import MONTHLY, PRODUCT, Account
 
 ACACIA = "2024-12-18.acacia"
 BASIL = "2025-03-31.basil"
+SET_UP = {"price_data": {"currency": "usd", "unit_amount": 700, "product": PRODUCT}, "quantity": 1}
 
 
 def coupon(account: Account, **params: Any) -> str:
@@ -309,6 +310,37 @@ class TestCheckout:
         asked["line_items"] = [{"price": MONTHLY, "quantity": 1}]
         assert send(account, "POST", "/v1/checkout/sessions", asked).status == 400
 
+    def test_what_is_paid_once_counts_for_a_minimum(self) -> None:
+        account = new_account()
+        least = {"minimum_amount": 2700, "minimum_amount_currency": "usd"}
+        made = code(account, coupon(account, percent_off=10), restrictions=least)
+        session = checkout(
+            account,
+            discounts=[{"promotion_code": made["id"]}],
+            line_items=[{"price": MONTHLY, "quantity": 1}, SET_UP],
+        )
+        assert session["amount_total"] == 2430
+        account.complete_session(session["id"], email="ada@example.test")
+        invoice = account.made_since(0).invoices[0]
+        assert invoice["amount_paid"] == 2430
+        assert send(account, "GET", f"/v1/promotion_codes/{made['id']}").json["times_redeemed"] == 1
+
+    @pytest.mark.parametrize("off", [{"amount_off": 500, "currency": "usd"}, {"percent_off": 33.3}])
+    def test_with_a_trial_it_takes_only_from_what_is_paid_at_once(self, off: dict[str, Any]) -> None:
+        account = new_account()
+        send(account, "POST", "/v1/coupons", {"id": "OFF", **off})
+        session = checkout(
+            account,
+            discounts=[{"coupon": "OFF"}],
+            line_items=[{"price": MONTHLY, "quantity": 1}, SET_UP],
+            subscription_data={"trial_period_days": 7},
+        )
+        account.complete_session(session["id"], email="ada@example.test")
+        invoice = account.made_since(0).invoices[0]
+        taken = 500 if "amount_off" in off else 233
+        assert invoice["amount_paid"] == session["amount_total"] == 700 - taken
+        assert session["total_details"]["amount_discount"] == taken
+
     @pytest.mark.fidelity("Coupons: of two open sessions for the last redemption one is paid")
     def test_two_sessions_and_one_redemption(self) -> None:
         account = new_account()
@@ -397,6 +429,19 @@ class TestOnSubscriptionsAndCustomers:
         assert (gone["deleted"], gone["customer"]) == (True, ada)
         assert send(account, "GET", f"/v1/customers/{ada}").json["discount"] is None
         assert send(account, "DELETE", f"/v1/customers/{ada}/discount").status == 404
+
+    def test_a_customers_discount_takes_over_when_the_subscriptions_own_is_over(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        hers = {"coupon": coupon(account, duration="forever")}
+        send(account, "POST", f"/v1/customers/{ada}", hers, version=ACACIA)
+        own = coupon(account, percent_off=50, duration="repeating", duration_in_months=1)
+        name = subscribe(account, ada, discounts=[{"coupon": own}]).json["id"]
+        totals = [latest_invoice(account, name)["total"]]
+        for _ in range(2):
+            account.renew_subscription(name)
+            totals.append(latest_invoice(account, name)["total"])
+        assert totals == [1000, 1500, 1500]
 
     def test_a_customers_discount_for_once_goes_with_an_invoice(self) -> None:
         account = new_account()

@@ -233,6 +233,36 @@ class TestInvoices:
         assert totals == [500, 1000, 900, 1000]
         assert send(account, "GET", "/v1/coupons/ITS").json["times_redeemed"] == 1
 
+    @pytest.mark.fidelity("Invoices of one's own: of all that waits, or of one subscription's alone")
+    def test_which_items_it_draws_in(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        name = subscribe(account, ada).json["id"]
+        drawn = []
+        for version, asked in (
+            (None, {}),
+            (None, {"subscription": name}),
+            (None, {"subscription": name, "pending_invoice_items_behavior": "include"}),
+            (None, {"pending_invoice_items_behavior": "include"}),
+            ("2020-08-27", {"subscription": name}),
+            ("2020-08-27", {}),
+        ):
+            waiting = [item(account, ada, amount=5), item(account, ada, amount=7, subscription=name)]
+            drawn.append(invoice(account, ada, version=version, **asked)["total"])
+            for one in waiting:
+                send(account, "DELETE", f"/v1/invoiceitems/{one['id']}")
+        assert drawn == [0, 7, 7, 12, 12, 12]
+
+    def test_a_discount_in_another_currency_takes_nothing(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        flat = {"id": "FLAT", "amount_off": 5, "currency": "usd", "duration": "forever"}
+        send(account, "POST", "/v1/coupons", flat)
+        send(account, "POST", f"/v1/customers/{ada}", {"coupon": "FLAT"}, version=ACACIA)
+        for money in ("usd", "eur"):
+            item(account, ada, currency=money)
+        assert [of(account, ada, currency=money)["total"] for money in ("usd", "eur")] == [995, 1000]
+
     def test_lines_are_added(self) -> None:
         account = new_account()
         ada = customer_with(account)

@@ -191,5 +191,18 @@ class TestItems:
         invoice = latest_invoice(account, name)
         assert [line["amount"] for line in invoice["lines"]["data"]] == [20000, -1000]
         assert (invoice["status"], invoice["amount_paid"]) == ("paid", 19000)
+        assert (now["cancel_at"], now["cancel_at_period_end"]) == (None, False)
         assert event_types(account, mark).count("customer.subscription.updated") == 1
         assert subscription(account, name)["latest_invoice"] == invoice["id"]
+
+    def test_a_new_period_begins_now_whatever_its_prorations_count_from(self) -> None:
+        account = new_account()
+        name, item = start(account, cancel_at_period_end=True)
+        began = account.now
+        account.tick(MONTH // 2)
+        now = change(account, name, item, price=YEARLY, proration_date=began).json
+        (after,) = now["items"]["data"]
+        assert now["billing_cycle_anchor"] == after["current_period_start"] == account.now
+        assert (now["cancel_at_period_end"], now["cancel_at"]) == (True, after["current_period_end"])
+        lines = latest_invoice(account, name)["lines"]["data"]
+        assert [line["amount"] for line in lines] == [20000, -2000]
