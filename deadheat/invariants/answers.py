@@ -145,8 +145,9 @@ def no_server_error(case: Case) -> Iterator[Evidence]:
             continue
         errors = _errors_before(case, answer)
         because = f" Postgres had said {listed([state for _, state in errors])} to it." if errors else ""
+        more = " any more" if case.settled.made_to_fail else ""
         yield Evidence(
-            says=f"{_let(answer, case.person(answer.user_id))} Nothing was made to fail.{because}",
+            says=f"{_let(answer, case.person(answer.user_id))} Nothing was made to fail{more}.{because}",
             user_id=answer.user_id,
             steps=(*(seq for seq, _ in errors), answer.seq),
         )

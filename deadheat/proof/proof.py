@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deadheat.proof.accesses import accesses
-from deadheat.proof.shapes import SHAPES, Shape, in_order
+from deadheat.proof.shapes import SHAPES, in_order
 
 if TYPE_CHECKING:
     from deadheat.history import History
     from deadheat.invariants.settled import Violation
+    from deadheat.proof.shape import Shape
 
 
 UNKNOWN = "unknown"

@@ -12,6 +12,21 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from deadheat.history import Plane, StepKind
+from deadheat.proof.faults import after_a_fault
+from deadheat.proof.shape import (
+    AGAIN,
+    GUARD,
+    KEY,
+    LEDGER,
+    LOCK,
+    REFETCH,
+    REFUSE,
+    UNIQUE,
+    UPSERT,
+    Shape,
+    event_of,
+    phase_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,31 +34,9 @@ if TYPE_CHECKING:
     from deadheat.history import History, Step
     from deadheat.proof.accesses import Access
 
-AGAIN = "again"
 ABOUT_EVENTS = ("no-lost-event", "paid-is-known", "applied-once", "one-row-per-subscription")
 ABOUT_STATE = ("subscription-matches-stripe", "applied-once", "paid-is-known", "one-live-subscription")
 IN_ORDER_MAX = 6
-
-_UNIQUE = "a unique constraint, and an insert that gives way to it (INSERT … ON CONFLICT)"
-_LOCK = "a lock on the person taken before the look (SELECT … FOR UPDATE, an advisory lock)"
-_KEY = "an Idempotency-Key that follows from what is wanted, the same for every attempt"
-_REFUSE = "an answer other than 2xx until the row is there, so that Stripe sends the event again"
-_UPSERT = "a row made from the event where there is none (an upsert by the subscription's id)"
-_REFETCH = "the state fetched from Stripe under a lock on the row, instead of the event's payload"
-_GUARD = "a condition in the UPDATE itself that an older state cannot pass"
-_LEDGER = "a ledger of event ids, written in the same transaction as the effect"
-_FINISH = "success answered only once everything it promises is there; what is half done taken up again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """What was recognised. ``pair`` are the numbers of the look and of the act that made it untrue."""
-
-    name: str
-    sentences: tuple[str, ...]
-    steps: tuple[int, ...]
-    pair: tuple[int, int] | None = None
-    repairs: tuple[str, ...] = ()
 
 
 def check_then_act(
@@ -75,7 +68,7 @@ def check_then_act(
         ),
         steps=tuple(sorted(steps)),
         pair=(one.look.done, one.write.sent),
-        repairs=(_LOCK, _KEY, _UNIQUE) if one.act.at_stripe or other.act.at_stripe else (_UNIQUE, _LOCK),
+        repairs=(LOCK, KEY, UNIQUE) if one.act.at_stripe or other.act.at_stripe else (UNIQUE, LOCK),
     )
 
 
@@ -87,7 +80,7 @@ def early_event(
     if invariant not in ABOUT_EVENTS:
         return None
     for look in seen:
-        if not look.found_nothing or not _event(look) or _phase(look) != "race":
+        if not look.found_nothing or not event_of(look.strand) or phase_of(look.strand) != "race":
             continue
         acted = any(a.wrote and a.strand == look.strand and a.sent > look.sent for a in seen)
         answer = _answer_of(history, look)
@@ -99,9 +92,9 @@ def early_event(
             ),
             None,
         )
-        if acted or answer is None or write is None or _phase(write) == AGAIN:
+        if acted or answer is None or write is None or phase_of(write.strand) == AGAIN:
             continue
-        event = _event(look)
+        event = event_of(look.strand)
         status = answer.data.get("status")
         return Shape(
             name="event-before-its-row",
@@ -114,7 +107,7 @@ def early_event(
             ),
             steps=(look.done, answer.seq, write.sent),
             pair=(look.done, write.sent),
-            repairs=(_REFUSE, _UPSERT),
+            repairs=(REFUSE, UPSERT),
         )
     return None
 
@@ -126,11 +119,13 @@ def older_over_newer(
     del named, history
     if invariant not in ABOUT_STATE:
         return None
-    events = [a for a in seen if not a.at_stripe and _event(a) and _phase(a) != AGAIN]
+    events = [a for a in seen if not a.at_stripe and event_of(a.strand) and phase_of(a.strand) != AGAIN]
     writes = [access for access in events if access.wrote]
     for last in reversed(writes):
         before = [
-            a for a in writes if a.sent < last.sent and a.shares_rows(last) and _event(a) != _event(last)
+            a
+            for a in writes
+            if a.sent < last.sent and a.shares_rows(last) and event_of(a.strand) != event_of(last.strand)
         ]
         if not before:
             continue
@@ -145,14 +140,14 @@ def older_over_newer(
         return Shape(
             name="older-over-newer",
             sentences=(
-                f"The event {_event(earlier)} wrote {_row(earlier, last)} (step {earlier.sent}).",
-                f"The event {_event(last)} wrote it after that (step {last.sent}), and that is what is "
-                f"left.{read}",
+                f"The event {event_of(earlier.strand)} wrote {_row(earlier, last)} (step {earlier.sent}).",
+                f"The event {event_of(last.strand)} wrote it after that (step {last.sent}), and that is what "
+                f"is left.{read}",
                 "The order of arrival decided, not the order at Stripe.",
             ),
             steps=tuple(sorted({earlier.sent, last.sent, *([look.done] if stale and look else [])})),
             pair=(look.done if stale and look else earlier.sent, last.sent),
-            repairs=(_REFETCH, _GUARD, _LEDGER),
+            repairs=(REFETCH, GUARD, LEDGER),
         )
     return None
 
@@ -165,10 +160,10 @@ def done_again(
     if invariant != "applied-once":
         return None
     for again in seen:
-        if not again.wrote or _phase(again) != AGAIN or again.at_stripe:
+        if not again.wrote or phase_of(again.strand) != AGAIN or again.at_stripe:
             continue
-        event = _event(again)
-        first = next((a for a in seen if _phase(a) != AGAIN and _event(a) == event), None)
+        event = event_of(again.strand)
+        first = next((a for a in seen if phase_of(a.strand) != AGAIN and event_of(a.strand) == event), None)
         had = f" It had been delivered before (step {first.sent})." if first is not None else ""
         return Shape(
             name="done-again",
@@ -178,46 +173,9 @@ def done_again(
             ),
             steps=tuple(sorted({again.sent, *([first.sent] if first else [])})),
             pair=None if first is None else (first.sent, again.sent),
-            repairs=(_LEDGER, _UPSERT),
+            repairs=(LEDGER, UPSERT),
         )
     return None
-
-
-def after_a_fault(
-    invariant: str, seen: Sequence[Access], history: History, named: frozenset[int]
-) -> Shape | None:
-    """Find a fault, and what the operation that it struck was answered."""
-    del invariant, seen
-    faults = history.of(Plane.FAULT)
-    if not faults:
-        return None
-    fault = faults[0]
-    answers = [s for s in history.of(Plane.HTTP, StepKind.ANSWER) if s.seq > fault.seq]
-    mine = [step for step in answers if step.actor == fault.actor] or answers
-    answer = next((step for step in mine if step.seq in named), mine[0] if mine else None)
-    said = (
-        f"The operation went on, and was answered {_status(answer)} (step {answer.seq})."
-        if answer is not None
-        else "The operation was not answered any more."
-    )
-    return Shape(
-        name="after-a-fault",
-        sentences=(_struck(fault), said),
-        steps=(fault.seq, *([answer.seq] if answer is not None else [])),
-        repairs=(_FINISH, _KEY),
-    )
-
-
-def _struck(fault: Step) -> str:
-    """Say what was made to fail: a call by a scenario's rule, or any step by a fault in its place."""
-    if "fault" in fault.data:
-        return f"A fault struck {fault.actor}: {fault.label} (step {fault.seq})."
-    return f"Stripe failed {fault.actor}'s call: {fault.label} (step {fault.seq})."
-
-
-def _status(answer: Step) -> str:
-    status = answer.data.get("status")
-    return "nothing" if status is None else str(status)
 
 
 def in_order(history: History, named: frozenset[int]) -> Shape:
@@ -248,7 +206,7 @@ def _blinds(seen: Sequence[Access], named: frozenset[int], one: str, other: str)
 
     What it acted by is what the evidence names, or else its own write of what it had looked for.
     """
-    mine = [a for a in seen if a.strand == one and _phase(a) != AGAIN]
+    mine = [a for a in seen if a.strand == one and phase_of(a.strand) != AGAIN]
     told = next((a for a in mine if a.wrote and {a.sent, a.done} & named), None)
     for look in reversed([a for a in mine if a.found_nothing and (told is None or a.done < told.sent)]):
         act = told or next((a for a in mine if a.wrote and a.sent > look.done and a.shares_rows(look)), None)
@@ -276,8 +234,8 @@ def _names(history: History, one: Access, other: Access) -> tuple[str, str]:
 
 def _doing(history: History, access: Access) -> str:
     """Say what an actor was doing at that moment."""
-    if _event(access):
-        return f" (event {_event(access)})"
+    if event_of(access.strand):
+        return f" (event {event_of(access.strand)})"
     requests = [s for s in history.of(Plane.HTTP, StepKind.REQUEST) if s.actor == access.actor]
     earlier = [step for step in requests if step.seq < access.sent]
     operation = earlier[-1].data.get("operation") if earlier else None
@@ -288,21 +246,10 @@ def _answer_of(history: History, look: Access) -> Step | None:
     """Find how the delivery that a look belongs to was answered."""
     answers = history.of(Plane.WEBHOOK, StepKind.ANSWER)
     mine = [s for s in answers if s.seq > look.sent and s.actor == look.actor]
-    event = _event(look)
+    event = event_of(look.strand)
     found = next((s for s in mine if s.label.partition(" ")[0] == event), None)
     status = found.data.get("status") if found is not None else None
     return found if status is not None and 200 <= status < 300 else None
-
-
-def _phase(access: Access) -> str:
-    """Say when it was: "race", "settling" or "again"; the strands of the last two name it."""
-    parts = access.strand.split("/")
-    return parts[1] if len(parts) > 2 and parts[1] in ("settling", AGAIN) else "race"
-
-
-def _event(access: Access) -> str:
-    """Give the type of the event that a strand delivers: the part with a dot in it; "" for what people do."""
-    return next((part for part in access.strand.split("/") if "." in part), "")
 
 
 def _row(look: Access, write: Access) -> str:

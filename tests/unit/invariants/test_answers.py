@@ -166,6 +166,15 @@ def test_a_server_error_is_not_judged_where_something_was_made_to_fail(world: Bi
     assert judgement.not_checked["no-server-error"] == "something was made to fail"
 
 
+def test_a_server_error_of_the_second_try_is_judged_and_says_that_nothing_fails_any_more(
+    world: BillingWorld,
+) -> None:
+    world.answer(world.person(), success=False, status=500, retried=True)
+    world.made_to_fail = True
+    (proof,) = world.evidence("no-server-error")
+    assert proof.says.endswith("Nothing was made to fail any more.")
+
+
 def test_a_webhook_may_answer_5xx_until_it_succeeds(world: BillingWorld) -> None:
     ada = world.person()
     world.subscribe(ada, world.sign_up(ada), attempts=(503, 500, 200))

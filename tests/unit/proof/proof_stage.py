@@ -35,7 +35,7 @@ class Story:
     def asks(self, actor: str, operation: str) -> int:
         return self.add(actor, Plane.HTTP, StepKind.REQUEST, f"POST /{operation}", operation=operation)
 
-    def answers(self, actor: str, status: int) -> int:
+    def answers(self, actor: str, status: int | None) -> int:
         return self.add(actor, Plane.HTTP, StepKind.ANSWER, "POST /", status=status)
 
     def sql(
@@ -54,10 +54,10 @@ class Story:
         tag = f"{label.split()[0].upper()} {rows}"
         return self.add(actor, Plane.SQL, StepKind.RESULT, label, tags=[tag], sqlstate=sqlstate, **given)
 
-    def call(self, strand: str, label: str, *made: str, status: int = 200) -> int:
+    def call(self, strand: str, label: str, *made: str, status: int | None = 200, key: str = "") -> int:
         """Make a Stripe call; gives the number of its effect."""
-        actor = strand.rstrip("0123456789")
-        self.add(actor, Plane.STRIPE, StepKind.RECEIVED, label, strand=strand)
+        actor = strand.split("/")[0].rstrip("0123456789")
+        self.add(actor, Plane.STRIPE, StepKind.RECEIVED, label, strand=strand, idempotency_key=key)
         effect = self.add(actor, Plane.STRIPE, StepKind.EFFECT, label, strand=strand, objects=list(made))
         self.add(actor, Plane.STRIPE, StepKind.RESPONSE, label, strand=strand, status=status)
         return effect
@@ -65,11 +65,16 @@ class Story:
     def event(self, actor: str, event_type: str) -> int:
         return self.add(actor, Plane.WEBHOOK, StepKind.DELIVERY, f"{event_type} evt_1")
 
-    def taken(self, actor: str, event_type: str, status: int = 200) -> int:
+    def taken(self, actor: str, event_type: str, status: int | None = 200) -> int:
         return self.add(actor, Plane.WEBHOOK, StepKind.ANSWER, f"{event_type} evt_1", status=status)
 
-    def fault(self, actor: str, label: str) -> int:
-        return self.add(actor, Plane.FAULT, StepKind.RECEIVED, label)
+    def fault(self, actor: str, label: str, **data: str) -> int:
+        return self.add(actor, Plane.FAULT, StepKind.RECEIVED, label, **data)
+
+    def struck(self, strand: str, what: str, label: str) -> int:
+        """Let a fault of a schedule strike."""
+        actor = strand.split("/")[0].rstrip("0123456789")
+        return self.fault(actor, f"{what} {label}", strand=strand, fault=what)
 
     @property
     def history(self) -> History:
