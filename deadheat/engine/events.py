@@ -126,8 +126,10 @@ class Exhausted:
     """How far an exhaustive search has come, over all invocations that went on with it.
 
     ``done`` schedules of at most ``preemptions`` were run: ``violated`` of them violated an invariant, in
-    ``late`` of them steps came too late to be chosen where they could have gone. ``waiting`` are known to be
-    left, ``lost`` could not be followed to their end: the same choices had brought other steps.
+    ``late`` of them steps came too late to be chosen where they could have gone, in ``differed`` of them the
+    same choices had brought something else to choose from. ``waiting`` are known to be left, ``lost`` could
+    not be followed to their end. ``earlier`` of those done were run by earlier commands, of the target as it
+    was then.
     """
 
     preemptions: int
@@ -136,11 +138,13 @@ class Exhausted:
     late: int
     waiting: int
     lost: int
+    differed: int = 0
+    earlier: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every schedule was run."""
-        return not (self.waiting or self.lost or self.late)
+        return not (self.waiting or self.lost or self.late or self.differed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,6 +228,8 @@ def _exhausted(frontier: Frontier) -> Exhausted:
         late=frontier.late,
         waiting=len(frontier.waiting) + len(frontier.under_way),
         lost=frontier.lost,
+        differed=frontier.differed,
+        earlier=frontier.earlier,
     )
 
 

@@ -30,7 +30,7 @@ from deadheat.engine.leftovers import merged
 from deadheat.engine.levels import reach_of
 from deadheat.engine.memory import Findings
 from deadheat.engine.proven import Proven
-from deadheat.engine.searches import Searches
+from deadheat.engine.searches import Searches, written
 from deadheat.engine.standing import open_standing, postgres_of
 from deadheat.engine.traffic import refuse_others
 from deadheat.errors import SettingsError
@@ -104,7 +104,12 @@ async def open_explorer(
             deployments=deployments,
             sink=sink,
             memory=Findings(settings.state_folder / "findings", settings.target_name, deadheat.__version__),
-            searches=Searches(settings.state_folder / "searches", settings.target_name, deadheat.__version__),
+            searches=Searches(
+                settings.state_folder / "searches",
+                settings.target_name,
+                written(settings.target),
+                deadheat.__version__,
+            ),
             emit=emit,
             invocation=secrets.token_hex(3),
             seed=settings.seed,

@@ -53,6 +53,7 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
                 f"exhaustive: {plain(exploration.scenario)}, {_many(search.done, 'schedule')} of at most "
                 f"{_many(search.preemptions, 'preemption')} run, {_part(search.violated, search.done)} "
                 f"violated an invariant, {f'{search.late} with late steps, ' if search.late else ''}"
+                f"{f'{search.differed} with other steps to choose from, ' if search.differed else ''}"
                 f"{search.waiting} known to be left, {search.lost} not to be followed"
             )
     if repeated := sum(one.repeated for one in covered):

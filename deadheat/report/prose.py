@@ -91,16 +91,27 @@ def worth_line(explorations: Sequence[Exploration]) -> str:
     if not searches or len(searches) < len(explorations):
         return _bound_line(explorations)
     done = sum(search.done for search in searches)
-    most = f"at most {max(search.preemptions for search in searches)} preemptions"
+    bound = max(search.preemptions for search in searches)
+    most = f"at most {bound} {'preemption' if bound == 1 else 'preemptions'}"
+    earlier = sum(search.earlier for search in searches)
+    before = f" ({earlier} of them by earlier commands, of the target as it was then)" if earlier else ""
     if all(search.is_complete for search in searches):
         violated = sum(search.violated for search in searches)  # this time none, in an earlier part perhaps
-        return f"all {done} schedules of {most} were run, and {violated or 'none'} violated an invariant"
+        broke = f"{violated or 'none'} violated an invariant"
+        return f"all {done} schedules of {most} were run{before}, and {broke}"
     waiting, lost = sum(s.waiting for s in searches), sum(s.lost for s in searches)
     late = sum(search.late for search in searches)
     left = f"at least {waiting} are left: the same command goes on with them" if waiting else ""
     astray = f"{lost} could not be followed, and what lies below them was not run" if lost else ""
     unsure = f"in {late} of them steps came late, and what else could have gone is not known" if late else ""
-    return f"{done} schedules of {most} were run; {'; '.join(filter(None, (left, unsure, astray)))}"
+    differed = sum(search.differed for search in searches)
+    other = (
+        f"in {differed} of them the same choices brought other steps, which were not all run"
+        if differed
+        else ""
+    )
+    why = "; ".join(filter(None, (left, unsure, other, astray)))
+    return f"{done} schedules of {most} were run{before}; {why}"
 
 
 def _bound_line(explorations: Sequence[Exploration]) -> str:

@@ -12,12 +12,15 @@ allows makes a new prefix. So each schedule is run exactly once, in any number o
 It has seen every schedule only if the same choices always bring the same steps to be chosen from. A
 prefix that could not be followed in several runs is counted (`lost`): what lies below it was not run.
 Neither is it certain what could have been chosen where a step came *late*, after another had gone already:
-such a run is made again, and where it is late every time it is taken as it is, and counted (`late`).
+such a run is made again, and where it is late every time it is taken as it is, and counted (`late`). The
+same goes for a run that had something else to choose from where it leaves the run that it branched off
+(`differed`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
@@ -31,18 +34,20 @@ if TYPE_CHECKING:
 
 PREEMPTIONS = 2
 TRIES_MAX = 3  # of a prefix that cannot be followed, or is late: a machine may be busy
-JSON_VERSION = 2
+JSON_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
     """The first choices of a run, as keys of steps, and how many of them were preemptions.
 
-    ``tries`` counts the runs that could not follow it.
+    ``held`` is a digest of what there was to choose from at the last of them; ``tries`` counts the runs that
+    could not follow it.
     """
 
     steps: tuple[str, ...] = ()
     preemptions: int = 0
+    held: str = ""
     tries: int = 0
 
 
@@ -51,7 +56,8 @@ class Frontier:
     """What is still to be run of the schedules of one program; runs of several strategies share it.
 
     ``done`` counts schedules that were run, ``violated`` those of them that violated an invariant, ``late``
-    those in which steps were late every time; ``lost`` those that could not be followed.
+    those in which steps were late every time, ``differed`` those that had something else to choose from every
+    time; ``lost`` those that could not be followed. Of ``done``, ``earlier`` were run before it was read.
     """
 
     preemptions: int = PREEMPTIONS
@@ -60,12 +66,14 @@ class Frontier:
     done: int = 0
     violated: int = 0
     late: int = 0
+    differed: int = 0
     lost: int = 0
+    earlier: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every schedule was run."""
-        return not (self.waiting or self.under_way or self.lost or self.late)
+        return not (self.waiting or self.under_way or self.lost or self.late or self.differed)
 
     def take(self) -> Prefix | None:
         """Hand out the prefix of a run, deepest first; None where there is none at the moment."""
@@ -75,14 +83,21 @@ class Frontier:
         return self.under_way[-1]
 
     def finish(
-        self, prefix: Prefix, found: Sequence[Prefix], *, violated: bool = False, late: bool = False
+        self,
+        prefix: Prefix,
+        found: Sequence[Prefix],
+        *,
+        violated: bool = False,
+        late: bool = False,
+        differed: bool = False,
     ) -> None:
         """Take in a run that followed its prefix, with what else could have been chosen after it."""
         self.under_way.remove(prefix)
-        if late and self._tries_again(prefix):
+        if (late or differed) and self._tries_again(prefix):
             return
         self.done += 1
         self.late += late
+        self.differed += differed
         self.violated += violated
         self.waiting.extend(found)
 
@@ -112,8 +127,9 @@ class Frontier:
             "done": self.done,
             "violated": self.violated,
             "late": self.late,
+            "differed": self.differed,
             "lost": self.lost,
-            "waiting": [[" ".join(prefix.steps), prefix.preemptions] for prefix in prefixes],
+            "waiting": [[" ".join(prefix.steps), prefix.preemptions, prefix.held] for prefix in prefixes],
         }
 
     @classmethod
@@ -122,10 +138,13 @@ class Frontier:
         try:
             if data["v"] != JSON_VERSION:
                 raise TokenError(f"this search was written by another version of Deadheat (v {data['v']!r})")
-            waiting = [Prefix(tuple(steps.split()), int(used)) for steps, used in data["waiting"]]
+            waiting = [
+                Prefix(tuple(steps.split()), int(used), str(held)) for steps, used, held in data["waiting"]
+            ]
             search = cls(preemptions=int(data["preemptions"]), waiting=waiting)
             search.done, search.violated = int(data["done"]), int(data["violated"])
             search.late, search.lost = int(data["late"]), int(data["lost"])
+            search.differed, search.earlier = int(data["differed"]), search.done
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TokenError(f"this is no search of Deadheat's: {error!r}") from None
         return search
@@ -147,7 +166,7 @@ class Exhaustive:
         self._last: str | None = None
         self._mover: str | None = None
         self._found: list[Prefix] = []
-        self._lost = False
+        self._lost = self._differed = False
 
     def take(self) -> bool:
         """Take the prefix of the next run; False where there is none at the moment."""
@@ -160,7 +179,7 @@ class Exhaustive:
     def begin(self, run: int) -> None:
         """Start the run of the prefix that was taken; it is numbered for others."""
         self._made, self._found = [], []
-        self._used, self._lost = self._prefix.preemptions, False
+        self._used, self._lost, self._differed = self._prefix.preemptions, False, False
         self._last = self._mover = None
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
@@ -172,6 +191,8 @@ class Exhaustive:
             if at is None:
                 return ()
             chosen = at
+            if len(self._made) + 1 == len(self._prefix.steps):
+                self._differed = digest_of(held) != self._prefix.held
         elif not self._lost:
             self._branch(held, chosen)
         self._made.append(held[chosen].name.key)
@@ -188,17 +209,26 @@ class Exhaustive:
         if self._lost or (judged and short):
             self.frontier.lose(self._prefix)
         elif judged:
-            self.frontier.finish(self._prefix, self._found, violated=violated, late=late)
+            self.frontier.finish(
+                self._prefix, self._found, violated=violated, late=late, differed=self._differed
+            )
         else:
             self.frontier.give_back(self._prefix)
 
     def _branch(self, held: Sequence[Held], default: int) -> None:
         """Note what else could go here, the step that would be tried first last."""
         can_go_on = any(unit_of(step) == self._mover for step in held)
+        digest = digest_of(held) if len(held) > 1 else ""
         for at in reversed(range(len(held))):
             if at == default:
                 continue
             preempts = can_go_on and unit_of(held[at]) != self._mover
             used = self._used + preempts
             if used <= self.frontier.preemptions:
-                self._found.append(Prefix((*self._made, held[at].name.key), used))
+                self._found.append(Prefix((*self._made, held[at].name.key), used, digest))
+
+
+def digest_of(held: Sequence[Held]) -> str:
+    """Give a short digest of what there is to choose from, in whatever order it is held."""
+    keys = " ".join(sorted(step.name.key for step in held))
+    return blake2b(keys.encode(), digest_size=4).hexdigest()

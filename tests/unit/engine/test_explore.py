@@ -54,7 +54,7 @@ def explore(
         deployments=list(stages) or [Stage()],  # type: ignore[arg-type]
         sink=sink,
         memory=NoMemory(),
-        searches=Searches(Path("nowhere"), "shop", "0.1.0"),
+        searches=Searches(Path("nowhere"), "shop", "", "0.1.0"),
         emit=events.append,
         invocation="ab",
         seed=1,

@@ -106,7 +106,7 @@ class Exploring:
             deployments=list(shops),  # type: ignore[arg-type]
             sink=sink or Sink(),
             memory=self.memory,
-            searches=Searches(Path("nowhere"), "shop", "0.1.0"),
+            searches=Searches(Path("nowhere"), "shop", "", "0.1.0"),
             emit=self.events.append,
             invocation="ab",
             seed=1,

@@ -58,7 +58,7 @@ def findings(extra: list[int]) -> tuple[dict[str, Finding], dict[int, int]]:
         deployments=[Stage()],  # type: ignore[list-item]
         sink=lines,
         memory=NoMemory(),
-        searches=Searches(Path("nowhere"), "shop", "0.1.0"),
+        searches=Searches(Path("nowhere"), "shop", "", "0.1.0"),
         emit=lambda event: None,
         invocation="ab",
         seed=1,

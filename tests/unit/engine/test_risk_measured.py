@@ -60,7 +60,7 @@ def measured(
         deployments=list(stages),  # type: ignore[arg-type]
         sink=sink,
         memory=NoMemory(),
-        searches=Searches(Path("nowhere"), "shop", "0.1.0"),
+        searches=Searches(Path("nowhere"), "shop", "", "0.1.0"),
         emit=events.append,
         invocation="ab",
         seed=1,

@@ -167,20 +167,20 @@ def test_coverage_adds_up_and_says_nothing_of_what_was_not() -> None:
 @pytest.mark.parametrize(
     ("violated", "waiting", "lost", "said"),
     [
-        (0, 0, 0, "all 136 schedules of at most 1 preemptions were run, and none violated an invariant"),
-        (3, 0, 0, "all 136 schedules of at most 1 preemptions were run, and 3 violated an invariant"),
+        (0, 0, 0, "all 136 schedules of at most 1 preemption were run, and none violated an invariant"),
+        (3, 0, 0, "all 136 schedules of at most 1 preemption were run, and 3 violated an invariant"),
         (
             0,
             7,
             0,
-            "136 schedules of at most 1 preemptions were run; at least 7 are left: "
+            "136 schedules of at most 1 preemption were run; at least 7 are left: "
             "the same command goes on with them",
         ),
         (
             0,
             0,
             2,
-            "136 schedules of at most 1 preemptions were run; 2 could not be followed, "
+            "136 schedules of at most 1 preemption were run; 2 could not be followed, "
             "and what lies below them was not run",
         ),
     ],
@@ -212,8 +212,29 @@ def test_an_exhaustive_search_says_where_steps_came_too_late_to_know_what_could_
     clean = replace(controlled(), coverage=Coverage(schedules=136, exhausted=search), findings=())
     assert not search.is_complete
     assert worth_line([clean]) == (
-        "136 schedules of at most 1 preemptions were run; "
+        "136 schedules of at most 1 preemption were run; "
         "in 3 of them steps came late, and what else could have gone is not known"
     )
     (*_, said) = coverage_lines([clean])
     assert "0 violated an invariant, 3 with late steps, 0 known to be left" in said
+
+
+def test_an_exhaustive_search_says_where_the_same_choices_brought_other_steps() -> None:
+    search = Exhausted(preemptions=2, done=136, violated=0, late=0, waiting=0, lost=0, differed=4)
+    clean = replace(controlled(), coverage=Coverage(schedules=136, exhausted=search), findings=())
+    assert not search.is_complete
+    assert worth_line([clean]) == (
+        "136 schedules of at most 2 preemptions were run; "
+        "in 4 of them the same choices brought other steps, which were not all run"
+    )
+    (*_, said) = coverage_lines([clean])
+    assert "0 violated an invariant, 4 with other steps to choose from, 0 known to be left" in said
+
+
+def test_an_exhaustive_search_says_how_many_of_its_schedules_are_of_earlier_commands() -> None:
+    search = Exhausted(preemptions=2, done=114, violated=0, late=0, waiting=0, lost=0, earlier=40)
+    clean = replace(controlled(), coverage=Coverage(schedules=74, exhausted=search), findings=())
+    assert worth_line([clean]) == (
+        "all 114 schedules of at most 2 preemptions were run (40 of them by earlier commands, of the target "
+        "as it was then), and none violated an invariant"
+    )

@@ -214,6 +214,38 @@ def test_a_run_with_a_late_step_is_made_again_and_taken_as_it_is_in_the_end() ->
     assert (frontier.done, frontier.late, frontier.is_complete) == (len(whole), 1, False)
 
 
+def test_something_else_to_choose_from_at_the_same_choices_is_noticed_and_never_called_complete() -> None:
+    """What the run that it branched off had held there is what it must hold."""
+    frontier = one_left()
+    strategy = Exhaustive(frontier)
+    at = len(frontier.waiting[0].steps) - 1
+    choice = play(SIGN_UPS, Scripted([])).trace[at]
+    others = [*held("D1"), *[s for s in choice.held if s.name.key == frontier.waiting[0].steps[at]]]
+    assert at == 0
+    for left in range(TRIES_MAX - 1, -1, -1):
+        assert frontier.differed == 0
+        assert strategy.take()
+        strategy.begin(2)
+        assert strategy.choose(others) == (1,)
+        strategy.ended(judged=True)
+        assert len(frontier.waiting) == (left > 0)
+    assert (frontier.done, frontier.differed, frontier.lost) == (2, 1, 0)
+    assert not frontier.is_complete
+
+
+def test_a_deterministic_program_never_has_something_else_to_choose_from() -> None:
+    frontier = Frontier()
+    exhaust(SIGN_UPS, frontier)
+    assert (frontier.differed, frontier.is_complete) == (0, True)
+
+
+def test_a_search_that_is_taken_up_says_how_much_of_it_was_run_earlier() -> None:
+    frontier = Frontier()
+    exhaust(SIGN_UPS, frontier, 3)
+    assert frontier.earlier == 0
+    assert Frontier.from_json(frontier.to_json()).earlier == 3
+
+
 def test_a_run_that_came_to_nothing_is_run_again() -> None:
     frontier = Frontier()
     strategy = Exhaustive(frontier)
@@ -230,8 +262,17 @@ def test_a_run_that_came_to_nothing_is_run_again() -> None:
         None,
         {},
         {"v": 1},
-        {"v": 2, "preemptions": 2, "done": 0, "lost": 0, "waiting": []},
-        {"v": 2, "preemptions": 2, "done": 0, "violated": 0, "late": 0, "lost": 0, "waiting": [3]},
+        {"v": 3, "preemptions": 2, "done": 0, "lost": 0, "waiting": []},
+        {
+            "v": 3,
+            "preemptions": 2,
+            "done": 0,
+            "violated": 0,
+            "late": 0,
+            "differed": 0,
+            "lost": 0,
+            "waiting": [3],
+        },
     ],
 )
 def test_what_is_no_search_is_refused(data: object) -> None:
