@@ -126,7 +126,7 @@ def create(ledger: Ledger, call: Call) -> Json:
     customer = ledger.need("customer", args["customer"], param="customer")
     invoice = None
     if "invoice" in args:
-        invoice = _draft(ledger.need("invoice", args["invoice"], param="invoice"), "invoice")
+        invoice = _draft(ledger, ledger.need("invoice", args["invoice"], param="invoice"), "invoice")
         if invoice["customer"] != customer["id"]:
             raise invalid("The invoice is another customer's.", param="invoice")
     if "subscription" in args:
@@ -194,7 +194,7 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
 
 def add_lines(ledger: Ledger, call: Call) -> Json:
     """POST /v1/invoices/:id/add_lines: pending items by their id, and new ones. Emits invoice.updated."""
-    invoice = _draft(ledger.need("invoice", call.path_id), "invoice")
+    invoice = _draft(ledger, ledger.need("invoice", call.path_id), "invoice")
     found = []
     for n, said in enumerate(call.args["lines"]):
         at = f"lines[{n}]"
@@ -308,9 +308,11 @@ def _pricing(price: Json | None, unit: str) -> Json:
     return {"price_details": details, "type": "price_details", "unit_amount_decimal": unit}
 
 
-def _draft(invoice: Json, param: str) -> Json:
+def _draft(ledger: Ledger, invoice: Json, param: str) -> Json:
+    """Refuse an invoice whose lines do not change any more, or whose customer is gone."""
     if invoice["status"] != "draft":
         raise invalid(f"The invoice {invoice['id']} is no draft any more.", param=param)
+    ledger.need("customer", invoice["customer"], param="customer")
     return invoice
 
 
@@ -318,4 +320,4 @@ def _draft_of(ledger: Ledger, item: Json) -> Json | None:
     """Give the draft that an item is in; ApiError where it is in an invoice that is final."""
     if item["invoice"] is None:
         return None
-    return _draft(ledger.need("invoice", item["invoice"]), "id")
+    return _draft(ledger, ledger.need("invoice", item["invoice"]), "id")

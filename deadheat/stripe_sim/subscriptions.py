@@ -219,7 +219,9 @@ def update(ledger: Ledger, call: Call) -> Json:
     if "items" in args:
         changes["items"] = items.changed(ledger, old, args["items"])
     changes.update(_ending(ledger, old, args))
-    changes.update(_discounted(ledger, old, args, call.api_version))
+    found = _claimed(ledger, old, args, call.api_version)
+    if found is not None:
+        changes.update(discounts.held(found))
     if args.get("trial_end", "now") != "now":
         changes.update(_trial_until(ledger, {**old, **changes}, args["trial_end"]))
     ends_trial = args.get("trial_end") == "now" and old["status"] == "trialing"
@@ -228,6 +230,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     if "cancellation_details" in args:
         details: Json = changes.get("cancellation_details") or old["cancellation_details"]
         changes["cancellation_details"] = {**details, **args["cancellation_details"]}
+    discounts.redeemed(ledger, found or (), old["_discounts"])
     now = billing.changed(ledger, old, changes, args)
     billing.remember(ledger, now, changes)
     if ends_trial:
@@ -308,24 +311,21 @@ def check_trial(args: Json) -> None:
         raise invalid("You may only specify one of these parameters: trial_end, trial_period_days.")
 
 
-def _discounted(ledger: Ledger, old: Json, args: Json, version: str) -> Json:
-    """Give the discounts that a call wants instead of those so far, redeemed; nothing if it says nothing."""
+def _claimed(ledger: Ledger, old: Json, args: Json, version: str) -> list[Json] | None:
+    """Give the discounts that a call wants, not yet redeemed; None if it says nothing of them."""
     wanted = discounts.asked(args, version)
     if wanted is None:
-        return {}
-    kept = old["_discounts"]
-    found = discounts.claimed(
+        return None
+    return discounts.claimed(
         ledger,
         wanted,
         "discounts",
-        kept,
+        old["_discounts"],
         customer=old["customer"],
         subtotal=items.amount(old["items"]["data"]),
         currency=old["currency"],
         subscription=old["id"],
     )
-    discounts.redeemed(ledger, found, kept)
-    return discounts.held(found)
 
 
 def _trial_until(ledger: Ledger, now: Json, until: int) -> Json:

@@ -200,6 +200,15 @@ class TestRedemptions:
         assert shown(account, name)["times_redeemed"] == 0
         assert "customer.discount.created" not in event_types(account)
 
+    def test_an_update_that_is_refused_redeems_nothing(self) -> None:
+        account = new_account()
+        name = coupon(account, max_redemptions=1)
+        made = subscribe(account, customer_with(account, None), trial_period_days=7).json
+        mark = account.mark()
+        asked = {"discounts": [{"coupon": name}], "trial_end": "now"}
+        assert send(account, "POST", f"/v1/subscriptions/{made['id']}", asked).status == 400
+        assert (account.mark(), shown(account, name)["times_redeemed"]) == (mark, 0)
+
     @pytest.mark.fidelity("Coupons: redeem_by and expires_at end them by the run's clock")
     def test_time_ends_coupons_and_codes(self) -> None:
         account = new_account()

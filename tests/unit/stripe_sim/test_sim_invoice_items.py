@@ -126,6 +126,19 @@ class TestItems:
         )
         assert [one["id"] for one in account.ledger.of("invoiceitem")] == [waiting["id"]]
 
+    def test_a_draft_of_a_deleted_customer_is_left_alone(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        draft = invoice(account, ada)
+        made, waiting = item(account, ada, invoice=draft["id"]), item(account, ada)
+        send(account, "DELETE", f"/v1/customers/{ada}")
+        mark, path = account.mark(), f"/v1/invoiceitems/{made['id']}"
+        lines = [{"amount": 5}, {"invoice_item": waiting["id"]}]
+        assert post(account, draft, "add_lines", lines=lines).status == 400
+        assert send(account, "POST", path, {"amount": 5}).status == 400
+        assert send(account, "DELETE", path).status == 400
+        assert (account.mark(), send(account, "GET", path).json["amount"]) == (mark, 1000)
+
 
 class TestInvoices:
     @pytest.mark.fidelity("Invoices of one's own: drafted, finalized, paid, with their events")

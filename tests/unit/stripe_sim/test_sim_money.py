@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from billing_calls import ACTS, BILLING, act, billed, named
+from billing_calls import ACTS, BILLING, MORE, act, billed, named
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from money_adds_up import money_adds_up
@@ -15,14 +15,14 @@ from sim_client import begin, new_account
 @pytest.mark.fidelity("Any interleaving keeps ids unique, one effect per key, money adding up")
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
-@given(st.lists(BILLING | ACTS, min_size=2, max_size=12), st.randoms(use_true_random=False))
+@given(st.lists(BILLING | MORE | ACTS, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_money_adds_up_after_every_effect(does: list[Any], chance: Any) -> None:
     account = new_account()
     names = billed(account)
     held = []
     for what in does:
         if isinstance(what, str):
-            act(account, what, names["SUBSCRIPTION"])
+            act(account, what, names)
         else:
             method, path, params = what
             held.append(begin(account, method, *named(names, path, params)))
