@@ -235,10 +235,9 @@ def list_codes(ledger: Ledger, call: Call) -> Json:
 
 
 def code_named(ledger: Ledger, code: str, customer: str | None) -> Json | None:
-    """Find the active promotion code that a payer types: a customer's own before everybody's."""
-    found = [c for c in ledger.of("promotion_code", _folded=code.casefold()) if c["active"]]
-    own = [c for c in found if c["customer"] is not None and c["customer"] == customer]
-    return next(iter(own or [c for c in found if c["customer"] is None]), None)
+    """Find the active promotion code that a payer types: of them and of everybody there is one at most."""
+    known = ledger.of("promotion_code", _folded=code.casefold())
+    return next((c for c in known if c["active"] and c["customer"] in (None, customer)), None)
 
 
 def claimed(

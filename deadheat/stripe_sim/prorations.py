@@ -82,7 +82,7 @@ def of(ledger: Ledger, subscription: Json, after: Sequence[Json], customer: Json
     made = [
         _proration(ledger, subscription, item, old[item["id"]], at, began, credit=True)
         for item in before
-        if anew or _terms(item) != _terms(kept.get(item["id"]))
+        if _terms(item) != _terms(kept.get(item["id"]))
     ]
     if not anew:
         made += [

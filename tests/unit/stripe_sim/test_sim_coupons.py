@@ -12,6 +12,7 @@ from deadheat.errors import ActRefused
 from deadheat.stripe_sim import MONTHLY, PRODUCT, Account
 
 ACACIA = "2024-12-18.acacia"
+VISA = "pm_card_visa"
 BASIL = "2025-03-31.basil"
 SET_UP = {"price_data": {"currency": "usd", "unit_amount": 700, "product": PRODUCT}, "quantity": 1}
 
@@ -219,7 +220,9 @@ class TestRedemptions:
         path = "/v1/promotion_codes"
         assert not send(account, "GET", f"{path}/{early['id']}").json["active"]
         assert send(account, "GET", f"{path}/{late['id']}").json["active"]
-        account.tick(51)
+        account.tick(50)
+        assert subscribe(account, customer_with(account), discounts=[{"coupon": name}]).status == 200
+        account.tick(1)
         assert not shown(account, name)["valid"]
         assert not send(account, "GET", f"{path}/{late['id']}").json["active"]
         refused = subscribe(account, customer_with(account), discounts=[{"coupon": name}])
@@ -269,12 +272,19 @@ class TestPromotionCodes:
         assert (answered(hers, bob), answered(hers, ada)) == (400, 200)
         new = code(account, name, "NEW", restrictions={"first_time_transaction": True})
         assert (answered(new, ada), answered(new, bob)) == (400, 200)
-        least = {"minimum_amount": 2001, "minimum_amount_currency": "usd"}
-        assert answered(code(account, name, "BIG", restrictions=least), ada) == 400
+        for least, status in ((2001, 400), (2000, 200)):
+            limits = {"minimum_amount": least, "minimum_amount_currency": "usd"}
+            assert answered(code(account, name, f"BIG{least}", restrictions=limits), ada) == status
+        limits = {"minimum_amount": 5, "minimum_amount_currency": "eur"}
+        assert answered(code(account, name, "EUROS", restrictions=limits), ada) == 400
+        code(account, name, "HERS", customer=bob)
+        paid = {"amount": 500, "currency": "usd", "customer": (eve := customer_with(account))}
+        send(account, "POST", "/v1/payment_intents", {**paid, "payment_method": VISA, "confirm": True})
+        assert answered(new, eve) == 400
         last = code(account, name, "LAST", max_redemptions=1)
         assert (answered(last, ada), answered(last, bob)) == (200, 400)
         assert not send(account, "GET", f"/v1/promotion_codes/{last['id']}").json["active"]
-        assert shown(account, name)["times_redeemed"] == 3
+        assert shown(account, name)["times_redeemed"] == 4
 
     def test_a_coupon_that_is_deleted_or_used_up_ends_its_codes(self) -> None:
         account = new_account()
@@ -284,7 +294,20 @@ class TestPromotionCodes:
                 discounted(account, name)
             else:
                 send(account, "DELETE", f"/v1/coupons/{name}")
-            assert not send(account, "GET", f"/v1/promotion_codes/{made['id']}").json["active"]
+            path = f"/v1/promotion_codes/{made['id']}"
+            assert not send(account, "GET", path).json["active"]
+            assert send(account, "POST", path, {"active": True}).status == 400
+            again = {"promotion": {"type": "coupon", "coupon": name}, "code": "AGAIN"}
+            assert send(account, "POST", "/v1/promotion_codes", again).status == 400
+
+    def test_a_code_that_is_used_up_is_not_made_active_again(self) -> None:
+        account = new_account()
+        made = code(account, coupon(account), max_redemptions=1)
+        asked = {"discounts": [{"promotion_code": made["id"]}]}
+        assert subscribe(account, customer_with(account), **asked).status == 200
+        path = f"/v1/promotion_codes/{made['id']}"
+        assert send(account, "POST", path, {"active": True}).error["param"] == "active"
+        assert not send(account, "GET", path).json["active"]
 
 
 class TestCheckout:
@@ -318,6 +341,9 @@ class TestCheckout:
         asked = {"mode": "subscription", "success_url": "https://app.test", **both}
         asked["line_items"] = [{"price": MONTHLY, "quantity": 1}]
         assert send(account, "POST", "/v1/checkout/sessions", asked).status == 400
+        two = [{"coupon": coupon(account)}, {"coupon": coupon(account)}]
+        asked = {**asked, "allow_promotion_codes": False, "discounts": two}
+        assert send(account, "POST", "/v1/checkout/sessions", asked).error["param"] == "discounts"
 
     def test_what_is_paid_once_counts_for_a_minimum(self) -> None:
         account = new_account()
@@ -434,6 +460,11 @@ class TestOnSubscriptionsAndCustomers:
         assert totals == [1000, 1500]
         session = checkout(account, customer=ada)
         assert account.complete_session(session["id"])["amount_total"] == 1500
+        once = checkout(account, customer=ada, mode="payment", line_items=[SET_UP])
+        assert once["amount_total"] == 700
+        other = {"coupon": coupon(account, percent_off=5)}
+        send(account, "POST", f"/v1/customers/{ada}", other, version=ACACIA)
+        assert event_types(account)[-1] == "customer.discount.updated"
         gone = send(account, "DELETE", f"/v1/customers/{ada}/discount").json
         assert (gone["deleted"], gone["customer"]) == (True, ada)
         assert send(account, "GET", f"/v1/customers/{ada}").json["discount"] is None
@@ -460,3 +491,14 @@ class TestOnSubscriptionsAndCustomers:
         totals = [latest_invoice(account, subscribe(account, ada).json["id"])["total"] for _ in range(2)]
         assert totals == [1500, 2000]
         assert event_types(account).count("customer.discount.deleted") == 1
+
+    def test_a_customers_discount_is_gone_with_the_first_period_after_its_end(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        asked = {"coupon": coupon(account, duration="repeating", duration_in_months=1)}
+        send(account, "POST", f"/v1/customers/{ada}", asked, version=ACACIA)
+        name = subscribe(account, ada).json["id"]
+        assert "customer.discount.deleted" not in event_types(account)
+        account.renew_subscription(name)
+        assert "customer.discount.deleted" in event_types(account)
+        assert send(account, "GET", f"/v1/customers/{ada}").json["discount"] is None

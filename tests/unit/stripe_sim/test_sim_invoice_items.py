@@ -79,6 +79,13 @@ class TestItems:
         gone = send(account, "DELETE", f"/v1/invoiceitems/{more['id']}").json
         assert (gone["deleted"], shown(account, draft)["total"]) == (True, 600)
         assert event_types(account)[-2:] == ["invoiceitem.deleted", "invoice.updated"]
+        credit = item(account, ada, invoice=draft["id"], amount=-100, discountable=True)
+        send(account, "POST", "/v1/coupons", {"id": "HALF", "percent_off": 50})
+        halved = of(account, ada, discounts=[{"coupon": "HALF"}])
+        lines = [{"amount": 600}, {"amount": -100, "discountable": True}]
+        halved = post(account, halved, "add_lines", lines=lines, invoice_metadata={"by": "ada"}).json
+        assert (halved["total"], halved["metadata"]) == (200, {"by": "ada"})
+        send(account, "DELETE", f"/v1/invoiceitems/{credit['id']}")
         post(account, draft, "finalize")
         assert send(account, "POST", path, {"amount": 5}).status == 400
         assert send(account, "DELETE", path).status == 400
@@ -125,6 +132,23 @@ class TestItems:
             == 400
         )
         assert [one["id"] for one in account.ledger.of("invoiceitem")] == [waiting["id"]]
+
+    def test_what_is_not_its_invoice_s(self) -> None:
+        account = new_account()
+        ada, bob = customer_with(account), customer_with(account)
+        draft = invoice(account, ada)
+        made = item(account, ada, invoice=draft["id"])
+        other = invoice(account, ada)
+        assert post(account, other, "add_lines", lines=[{"invoice_item": made["id"]}]).status == 400
+        for asked in (
+            {"invoice": draft["id"], "currency": "eur"},
+            {"subscription": subscribe(account, bob).json["id"]},
+        ):
+            assert send(account, "POST", "/v1/invoiceitems", {"customer": ada, **TEN, **asked}).status == 400
+        item(account, ada)
+        for pending in (True, False):
+            found = send(account, "GET", "/v1/invoiceitems", {"customer": ada, "pending": pending})
+            assert [one["invoice"] for one in found.json["data"]] == [None if pending else draft["id"]]
 
     def test_a_draft_of_a_deleted_customer_is_left_alone(self) -> None:
         account = new_account()
@@ -186,6 +210,18 @@ class TestInvoices:
         account.tick(HOUR)
         assert shown(account, third)["status"] == "paid"
 
+    def test_it_advances_no_further_where_it_was_tried_or_its_customer_is_gone(self) -> None:
+        account = new_account()
+        poor, gone = customer_with(account, "pm_card_chargeCustomerFail"), customer_with(account)
+        for customer in (poor, gone):
+            item(account, customer)
+        tried, left = of(account, poor, auto_advance=True), of(account, gone, auto_advance=True)
+        assert post(account, tried, "pay").status == 402
+        send(account, "DELETE", f"/v1/customers/{gone}")
+        mark = account.mark()
+        account.tick(HOUR)
+        assert (account.mark(), shown(account, left)["status"]) == (mark, "draft")
+
     def test_whether_it_advances_is_changed(self) -> None:
         account = new_account()
         ada = customer_with(account)
@@ -198,6 +234,15 @@ class TestInvoices:
         send(account, "POST", path, {"auto_advance": True})
         account.tick(HOUR)
         assert shown(account, made)["status"] == "paid"
+        name = subscribe(account, ada).json["id"]
+        kept = {"pause_collection": {"behavior": "keep_as_draft"}}
+        send(account, "POST", f"/v1/subscriptions/{name}", kept)
+        account.renew_subscription(name)
+        theirs = latest_invoice(account, name)
+        send(account, "POST", f"/v1/invoices/{theirs['id']}", {"auto_advance": True})
+        post(account, theirs, "finalize")
+        account.tick(HOUR)
+        assert shown(account, theirs)["status"] == "open"
 
     @pytest.mark.fidelity("Invoices of one's own: send_invoice waits for its customer, with invoice.sent")
     def test_it_is_sent(self) -> None:
@@ -212,6 +257,8 @@ class TestInvoices:
         assert event_types(account)[-1] == "invoice.sent"
         assert account.pay_invoice(made["id"])["status"] == "paid"
         assert post(account, made, "send").status == 400
+        free = invoice(account, ada, collection_method="send_invoice", days_until_due=30)
+        assert post(account, free, "send").json["status"] == "paid"
 
     @pytest.mark.fidelity("Invoices of one's own: a draft is deleted, an open one only voided")
     def test_a_draft_is_deleted_and_its_items_wait_again(self) -> None:
@@ -244,7 +291,8 @@ class TestInvoices:
             post(account, made, "pay")
             totals.append(shown(account, made)["total"])
         assert totals == [500, 1000, 900, 1000]
-        assert send(account, "GET", "/v1/coupons/ITS").json["times_redeemed"] == 1
+        for name in ("HERS", "ITS"):
+            assert send(account, "GET", f"/v1/coupons/{name}").json["times_redeemed"] == 1
 
     @pytest.mark.fidelity("Invoices of one's own: of all that waits, or of one subscription's alone")
     def test_which_items_it_draws_in(self) -> None:
@@ -303,5 +351,7 @@ class TestInvoices:
         account = new_account()
         ada = customer_with(account)
         item(account, ada)
+        made = invoice(account, ada, version="2022-08-01")
+        assert (made["total"], made["auto_advance"]) == (0, False)
         made = invoice(account, ada, version="2020-08-27")
         assert (made["total"], made["auto_advance"]) == (1000, True)

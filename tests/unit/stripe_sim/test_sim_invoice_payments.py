@@ -19,6 +19,13 @@ def account_of_today() -> Account:
     return Account(seed=7, started_at=TOLD_SINCE, secret_key=KEY)
 
 
+def good_card(account: Account) -> str:
+    """Attach a card that pays to the only customer; gives its id."""
+    (customer,) = account.made_since(0).customers
+    path = "/v1/payment_methods/pm_card_visa/attach"
+    return str(send(account, "POST", path, {"customer": customer["id"]}).json["id"])
+
+
 def listed(account: Account, **asked: Any) -> list[dict[str, Any]]:
     return list(send(account, "GET", PATH, asked).json["data"])
 
@@ -35,6 +42,8 @@ def test_the_invoice_of_a_payment_is_found() -> None:
         (found,) = listed(account, **asked)
         assert (found["invoice"], found["payment"]["payment_intent"]) == (invoice, intent)
     assert listed(account, payment=payment, status="open") == []
+    other = account.made_since(0).invoices[0]["id"]
+    assert listed(account, payment=payment, invoice=other) == []
     unknown = send(account, "GET", PATH, {"payment": {"type": "payment_intent", "payment_intent": "pi_0"}})
     assert (unknown.status, unknown.error["param"]) == (400, "payment[payment_intent]")
 
@@ -47,7 +56,9 @@ def test_one_is_open_until_it_is_paid() -> None:
     assert (shown["status"], shown["amount_paid"], shown["amount_requested"]) == ("open", None, 2000)
     path = f"{PATH}/{shown['id']}"
     assert send(account, "GET", path).json == shown
-    account.pay_invoice(shown["invoice"])
+    send(account, "POST", f"/v1/invoices/{shown['invoice']}/mark_uncollectible")
+    assert send(account, "GET", path).json["status"] == "open"
+    send(account, "POST", f"/v1/invoices/{shown['invoice']}/pay", {"payment_method": good_card(account)})
     expanded = send(account, "GET", path, {"expand": ["payment.payment_intent", "invoice"]}).json
     assert (expanded["status"], expanded["amount_paid"]) == ("paid", 2000)
     assert expanded["payment"]["payment_intent"]["status"] == "succeeded"

@@ -71,3 +71,17 @@ def test_where_nothing_is_to_come() -> None:
     account.cancel_subscription(name)
     assert preview(account, name).status == 404
     assert send(account, "POST", "/v1/invoices/create_preview").error["param"] == "customer"
+
+
+def test_of_the_subscription_that_renews_first_with_other_discounts_and_after_a_trial() -> None:
+    account = new_account()
+    ada = customer_with(account)
+    subscribe(account, ada, items=[{"price": YEARLY}])
+    trial = subscribe(account, ada, trial_period_days=7).json
+    send(account, "POST", "/v1/coupons", {"percent_off": 10, "id": "TENTH"})
+    mark = account.mark()
+    asked = {"customer": ada, "discounts": [{"coupon": "TENTH"}]}
+    said = send(account, "POST", "/v1/invoices/create_preview", asked).json
+    assert account.mark() == mark
+    assert (said["subtotal"], said["total"], said["created"]) == (2000, 1800, trial["trial_end"])
+    assert send(account, "GET", "/v1/coupons/TENTH").json["times_redeemed"] == 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from billing_stage import customer_with, latest_invoice, subscribe, subscription
+from billing_stage import customer_with, latest_invoice, priced, subscribe, subscription
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sim_client import event_types, new_account, send
 
-from deadheat.stripe_sim import MONTHLY, PRODUCT, YEARLY, Account
+from deadheat.stripe_sim import MONTHLY, PRODUCT, YEARLY, Account, Dunning
 from deadheat.stripe_sim.clock import DAY
 
 MONTH = 30 * DAY  # from 14 November 2023, where the account's clock begins
@@ -142,6 +142,51 @@ class TestChanges:
         account.renew_subscription(name)
         assert latest_invoice(account, name)["total"] == 2000 + 500
 
+    def test_half_a_cent_is_a_cent_of_either(self) -> None:
+        account = new_account()
+        name, item = start(account, items=[{"price": priced(account, 333)}])
+        account.tick(MONTH // 2)
+        assert change(account, name, item, price=priced(account, 2999)).status == 200
+        assert waiting(account) == [-167, 1500]
+
+    def test_at_its_end_nothing_is_left_of_a_period(self) -> None:
+        account = new_account()
+        name, item = start(account)
+        change(account, name, item, quantity=2, proration_date=account.now + MONTH)
+        assert waiting(account) == [0, 0]
+
+    @pytest.mark.parametrize("status", ["past_due", "unpaid"])
+    def test_what_was_billed_and_not_paid_is_given_back_too(self, status: str) -> None:
+        account = new_account()
+        account.dunning = Dunning(2 if status == "past_due" else 1, "unpaid")
+        name, item = start(account)
+        account.renew_subscription(name, decline="lost_card")
+        assert subscription(account, name)["status"] == status
+        asked = {"payment_behavior": "pending_if_incomplete"}  # nothing is billed at once
+        assert change(account, name, item, quantity=2, **asked).status == 200
+        assert waiting(account) == [-2000, 4000]
+
+    def test_a_discount_that_is_over_is_taken_off_no_more(self) -> None:
+        account = new_account()
+        asked = {"percent_off": 50, "duration": "repeating", "duration_in_months": 1, "id": "HALF"}
+        send(account, "POST", "/v1/coupons", asked)
+        name, item = start(account, items=[{"price": YEARLY}], discounts=[{"coupon": "HALF"}])
+        account.tick(366 * DAY // 2)
+        change(account, name, item, quantity=2)
+        assert waiting(account) == [-10000, 20000]
+
+    def test_of_what_a_credit_is_and_when_nothing_is_billed(self) -> None:
+        account = new_account()
+        name, item = start(account)
+        for quantity in (2, 3):
+            change(account, name, item, quantity=quantity, proration_behavior="always_invoice")
+        first, second = account.made_since(0).invoices[1:]
+        credit = second["lines"]["data"][0]["parent"]["subscription_item_details"]["proration_details"]
+        debit = first["lines"]["data"][1]
+        assert credit["credited_items"] == {"invoice": first["id"], "invoice_line_items": [debit["id"]]}
+        change(account, name, item, quantity=3, proration_behavior="always_invoice")
+        assert len(account.made_since(0).invoices) == 3
+
 
 class TestCanceling:
     @pytest.mark.fidelity("Prorations: canceling gives back what is left if asked to, and bills what waits")
@@ -181,12 +226,14 @@ class TestItems:
         assert waiting(account) == [300]
 
     @pytest.mark.fidelity("Prorations: a price of another interval begins a new period, invoiced at once")
-    def test_another_interval(self) -> None:
+    @pytest.mark.parametrize(("interval", "count"), [("year", 1), ("month", 3)])
+    def test_another_interval(self, interval: str, count: int) -> None:
         account = new_account()
         name, item = start(account)
         account.tick(MONTH // 2)
+        other = priced(account, 20000, interval, count)
         mark = account.mark()
-        now = change(account, name, item, price=YEARLY).json
+        now = change(account, name, item, price=other).json
         assert now["billing_cycle_anchor"] == now["items"]["data"][0]["current_period_start"] == account.now
         invoice = latest_invoice(account, name)
         assert [line["amount"] for line in invoice["lines"]["data"]] == [20000, -1000]

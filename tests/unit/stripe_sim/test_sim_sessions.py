@@ -122,6 +122,13 @@ class TestOneCurrency:
         account.cancel_subscription(begun)
         assert send(account, "POST", "/v1/subscriptions", asked).json["currency"] == "eur"
 
+    def test_an_open_session_for_one_payment_does_not(self) -> None:
+        account = new_account()
+        customer, euros = priced_in_euros(account)
+        checkout(account, customer=customer, mode="payment", line_items=[BOOK])
+        asked = {"customer": customer, "items": [{"price": euros}], "payment_behavior": "default_incomplete"}
+        assert send(account, "POST", "/v1/subscriptions", asked).status == 200
+
     def test_so_do_an_item_that_waits_and_a_discount_but_one_s_own_invoices_do_not(self) -> None:
         account = new_account()
         customer, euros = priced_in_euros(account)

@@ -94,6 +94,11 @@ class TestApi:
         made = subscribe(account, customer, default_payment_method=card, off_session=True).json
         assert made["status"] == status
 
+    def test_a_card_that_is_set_up_elsewhere_does_not_ask(self) -> None:
+        account = new_account()
+        card = "pm_card_authenticationRequiredSetupForOffSession"
+        assert post(account, payment_method=card, confirm=True).json["status"] == "succeeded"
+
     def test_it_is_canceled_once(self) -> None:
         account = new_account()
         made = post(account).json["id"]

@@ -146,6 +146,16 @@ def test_a_pause_that_was_taken_back_does_not_end_again() -> None:
     assert event_types(account, mark) == ["customer.subscription.updated"]
 
 
+def test_a_pause_of_what_was_canceled_does_not_end() -> None:
+    account = new_account()
+    made = started(account)
+    update(account, made, pause_collection={"behavior": "void", "resumes_at": START + DAY})
+    account.cancel_subscription(made)
+    mark = account.mark()
+    account.tick(DAY)
+    assert event_types(account, mark) == []
+
+
 class TestHowOneEnds:
     @pytest.mark.fidelity("A cancellation keeps the comment and the feedback that it came with")
     def test_what_was_said_of_it_is_kept(self) -> None:
