@@ -21,6 +21,7 @@ from deadheat.engine.events import SuiteFinished
 from deadheat.engine.loop import run as run_loop
 from deadheat.engine.suite import new_run_id, open_explorer, run_suite
 from deadheat.history import redacted
+from deadheat.program import FAULTS_MAX
 from deadheat.report import Reports, exit_code
 from deadheat.report.compared import comparison_json, comparison_lines, comparison_table
 from deadheat.report.console import ConsoleReport, make_console
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--postgres", metavar="auto|embedded|docker|DSN", help="Which Postgres to use.")
 @click.option("--stripe-mock", metavar="auto|docker|PATH|URL|off", help="What validates calls.")
 @click.option("--strategy", type=click.Choice([*STRATEGIES, *BY_NAME]), help="Only this strategy.")
+@click.option("--faults", type=click.IntRange(0, FAULTS_MAX), help="Faults that a schedule may have (0).")
 @click.option("--schedules", type=click.IntRange(min=1), help="Runs of each scenario on each target.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds instead of runs.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw the same schedules again.")

@@ -134,7 +134,8 @@ async def compare(
         for schedule, violated in before.schedules.get(made.name, {}).values():
             await _follow(explorer, made, schedule, violated, replayed)
         if replayed.schedules:
-            told = f"{made.name}: {replayed.schedules} schedules replayed, {len(replayed.diverged)} diverged"
+            schedules = "1 schedule" if replayed.schedules == 1 else f"{replayed.schedules} schedules"
+            told = f"{made.name}: {schedules} replayed, {len(replayed.diverged)} diverged"
             emit(Notice(text=told))
         rows += compared(first, replayed, await explorer.explore(made, budget_of(settings)))
     return Comparison(tuple(rows), replays)

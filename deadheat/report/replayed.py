@@ -62,17 +62,24 @@ class Followed:
         self._strands[strand_key(hold.strand.name)] = hold.strand
         switch = self._switched.get(hold.name.key)
         if switch is not None and hold.name.key == switch.to[0]:
-            self._switch(switch, hold.strand.name)
+            self._switch(switch, hold)
         if hold.kind == "park":
             who, what = plain(hold.strand.actor), plain(hold.name.label.removeprefix("park "))
             self._tell(f"{MARGIN} {who:<7} sql      {what}: its write goes on")
 
-    def _switch(self, switch: Switch, strand: str) -> None:
-        """Tell a choice that leaves the default, unless it has become the default meanwhile."""
+    def _switch(self, switch: Switch, hold: Hold) -> None:
+        """Tell a choice that leaves the default, unless it has become the default meanwhile.
+
+        A fault in the place of the step that would have gone leaves a step of its own behind, which tells it.
+        """
         assert self._tell is not None
+        strand = hold.strand.name
         if len(switch.to) > 1:
             also = " and ".join(plain(strand_of(key)) for key in switch.to[1:])
             self._tell(f"{MARGIN} * {plain(strand)} and {also} go together")
+        elif strand_of(switch.at) == strand_key(strand):
+            if hold.variant is None:
+                self._tell(f"{MARGIN} * another step of {plain(strand)} goes")
         elif self._might_go(switch.at):
             self._tell(f"{MARGIN} * {plain(strand)} goes, not {plain(strand_of(switch.at))}")
 

@@ -48,7 +48,7 @@ def rate_of(violated: int, judged: int, noun: str) -> str:
     if not violated:
         if judged <= 3:
             return f"none in {judged}, too few to say anything"
-        return f"fewer than 1 in {judged // 3} {noun}s (95%, none in {judged})"
+        return f"fewer than 1 in {_many(judged / 3)} {noun}s (95%, none in {judged})"
     low, high = clopper_pearson(violated, judged)
     if violated == judged:
         return f"every one of {judged} {noun}s (95%: at least 1 in {_many(1 / low)}, Clopper-Pearson)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sample_suite import HOSTILE, violation
 
-from deadheat.engine.conduct.strands import Hold, Strand
+from deadheat.engine.conduct.strands import Hold, Strand, Variant
 from deadheat.engine.events import Verdict
 from deadheat.engine.run import Ran
 from deadheat.history import History, Plane, Step, StepKind
@@ -112,6 +112,21 @@ def test_a_choice_that_leaves_the_default_is_told_where_it_does() -> None:
     a.held.remove(at)
     followed.released(to)  # A has nothing to go on with: that B goes is the default
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("fault", [None, "kill"])
+def test_a_fault_is_told_by_its_own_step_alone_and_never_as_one_that_goes_before_itself(
+    fault: str | None,
+) -> None:
+    a = strand("A1")
+    at = hold(a, "select profiles")
+    to = hold(a, "insert users")
+    to.variant = Variant(fault, lambda: None) if fault else None
+    schedule = Schedule(scenario="s", source="0" * 8, switches=(Switch(at.name.key, (to.name.key,)),))
+    told: list[str] = []
+    a.held.append(at)
+    Followed(Sink(), schedule, told.append).released(to)
+    assert told == ([] if fault else ["      * another step of A1 goes"])
 
 
 def test_two_that_go_together_and_parked_writes_are_told() -> None:

@@ -42,6 +42,7 @@ def risk(violated: int, judged: int, *, search: Sample | None = None, name: str 
         (144, 150, "1 in 1.04 double clicks (95%: 1 in 1.02 to 1 in 1.09, Clopper-Pearson)"),
         (40, 40, "every one of 40 double clicks (95%: at least 1 in 1.10, Clopper-Pearson)"),
         (0, 600, "fewer than 1 in 200 double clicks (95%, none in 600)"),
+        (0, 4, "fewer than 1 in 1.33 double clicks (95%, none in 4)"),
         (0, 3, "none in 3, too few to say anything"),
         (0, 0, "none in 0, too few to say anything"),
     ],
