@@ -375,12 +375,10 @@ def _check(ledger: Ledger, args: Json, *, hosted: bool) -> Json | None:
     """Refuse what makes no session; gives the customer if the session names one."""
     _check_form(args, hosted=hosted)
     session_discounts.check(args)
-    ends = args.get("subscription_data", {}).get("trial_end")
-    if ends is not None and ends < ledger.now + 2 * DAY:
-        raise invalid(
-            "The `trial_end` date has to be at least 2 days in the future.",
-            param="subscription_data[trial_end]",
-        )
+    data, where = args.get("subscription_data", {}), "subscription_data[trial_end]"
+    check_trial(ledger, data, where)
+    if data.get("trial_end", ledger.now + 2 * DAY) < ledger.now + 2 * DAY:
+        raise invalid("The `trial_end` date has to be at least 2 days in the future.", param=where)
     expires_in = args.get("expires_at", ledger.now + DAY) - ledger.now
     if not 1800 <= expires_in <= DAY:
         raise invalid(
@@ -414,7 +412,6 @@ def _check_form(args: Json, *, hosted: bool) -> None:
     for mode, name in _ONLY_IN.items():
         if name in args and args["mode"] != mode:
             raise invalid(f"You can not pass `{name}` in `{args['mode']}` mode.")
-    check_trial(args.get("subscription_data", {}))
 
 
 def _check_items(ledger: Ledger, args: Json) -> str | None:

@@ -12,6 +12,7 @@ from deadheat.stripe_sim.api_error import invalid, no_such
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.params import accepted, text
 from deadheat.stripe_sim.present import listed, present
+from deadheat.stripe_sim.subscriptions import check_status
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -85,6 +86,7 @@ def _open(subscription: Json) -> Json:
 
 
 def _update(ledger: Ledger, old: Json, asked: Json) -> Json:
+    check_status(old["status"], {"items": [asked]})
     prorations.check(ledger, old, asked)
     after = items.changed(ledger, old, [asked], at="")
     return billing.changed(ledger, old, {"items": after}, asked)

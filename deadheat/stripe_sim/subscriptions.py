@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import billing, cards, coupons, currencies, discounts, items, prorations
 from deadheat.stripe_sim.api_error import invalid, missing, no_such
+from deadheat.stripe_sim.clock import DAY
 from deadheat.stripe_sim.collection import ENDED
 from deadheat.stripe_sim.lists import list_of, within
 from deadheat.stripe_sim.params import (
@@ -204,7 +205,7 @@ def update(ledger: Ledger, call: Call) -> Json:
     """
     old = ledger.need("subscription", call.path_id)
     args = call.args
-    _check_status(old["status"], args)
+    check_status(old["status"], args)
     _check(ledger, args, old["customer"])
     prorations.check(ledger, old, args)
     plain = ("description", "default_payment_method", "trial_settings")
@@ -267,7 +268,7 @@ def listing_of(ledger: Ledger, call: Call) -> Json:
     return list_of(ledger, call, "subscription", ("collection_method", "customer"), keep)
 
 
-def _check_status(status: str, args: Json) -> None:
+def check_status(status: str, args: Json) -> None:
     """Refuse a change that a subscription of this status does not take any more, or not yet."""
     asked = set(args) - {"metadata", "expand"}
     if status in ENDED and asked - {"cancellation_details"}:
@@ -295,7 +296,7 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
         raise invalid("Deadheat does not model invoices that are sent.", param="collection_method")
     if args.get("cancel_at_period_end") and args.get("cancel_at"):
         raise invalid("You can only pass one of `cancel_at` and `cancel_at_period_end`.")
-    check_trial(args)
+    check_trial(ledger, args)
     for name in ("trial_end", "cancel_at"):
         at = args.get(name)
         if isinstance(at, int) and at <= ledger.now:
@@ -305,10 +306,15 @@ def _check(ledger: Ledger, args: Json, customer: str) -> None:
         cards.usable(ledger, method, param="default_payment_method", customer=customer)
 
 
-def check_trial(args: Json) -> None:
-    """Refuse a trial that is to end at a time and after some days."""
+def check_trial(ledger: Ledger, args: Json, at: str = "trial_end") -> None:
+    """Refuse a trial that is to end at a time and after some days, or in more than two years.
+
+    Source: stripe-ruby issue 804 (two years from now, not from the ``billing_cycle_anchor``).
+    """
     if "trial_end" in args and "trial_period_days" in args:
         raise invalid("You may only specify one of these parameters: trial_end, trial_period_days.")
+    if args.get("trial_end", "now") != "now" and args["trial_end"] > ledger.now + 730 * DAY:
+        raise invalid("The maximum number of trial period days is 730 (2 years).", param=at)
 
 
 def _claimed(ledger: Ledger, old: Json, args: Json, version: str) -> list[Json] | None:

@@ -86,6 +86,7 @@ def test_an_invoice_that_was_credited_whole_was_paid_by_none() -> None:
     invoice = made["latest_invoice"]
     (payment,) = listed(account, invoice=invoice)
     assert send(account, "POST", "/v1/credit_notes", {"invoice": invoice, "amount": 2000}).status == 200
+    assert send(account, "GET", f"/v1/invoices/{invoice}").json["attempt_count"] == 1
     assert listed(account, invoice=invoice) == listed(account) == []
     assert send(account, "GET", f"{PATH}/{payment['id']}").status == 404
 

@@ -8,7 +8,7 @@ import pytest
 from billing_stage import customer_with, subscribe
 from sim_client import START, Answer, event_types, last_event, new_account, send
 
-from deadheat.stripe_sim import MONTHLY, Account
+from deadheat.stripe_sim import MONTHLY, YEARLY, Account
 
 DAY = 86_400
 
@@ -48,6 +48,16 @@ class TestWhatMayBeChanged:
         assert (refused.status, refused.error["code"]) == (400, "status_transition_invalid")
         assert f"Cannot update {next(iter(asked))} on an incomplete" in refused.error["message"]
         assert event_types(account, mark) == []
+
+    def test_nor_are_its_items_changed(self) -> None:
+        account = new_account()
+        made = subscribe(account, customer_with(account), payment_behavior="default_incomplete").json
+        path = f"/v1/subscription_items/{made['items']['data'][0]['id']}"
+        for refused in (
+            send(account, "POST", path, {"quantity": 2}),
+            send(account, "POST", "/v1/subscription_items", {"subscription": made["id"], "price": YEARLY}),
+        ):
+            assert (refused.status, refused.error["code"]) == (400, "status_transition_invalid")
 
     def test_what_an_incomplete_one_takes(self) -> None:
         account = new_account()
@@ -199,6 +209,13 @@ class TestHowOneEnds:
         account.tick(60 * DAY)
         now = [send(account, "GET", f"/v1/subscriptions/{made}").json for made in (back, later, incomplete)]
         assert [made["status"] for made in now] == ["active", "active", "incomplete_expired"]
+
+    def test_a_trial_ends_within_two_years(self) -> None:
+        account = new_account()
+        made = started(account, trial_period_days=730)
+        assert update(account, made, trial_end=START + 730 * DAY).status == 200
+        refused = update(account, made, trial_end=START + 730 * DAY + 1)
+        assert (refused.status, refused.error["param"]) == (400, "trial_end")
 
     def test_it_is_in_the_future(self) -> None:
         account = new_account()
