@@ -28,6 +28,8 @@ def risk_lines(risk: Risk, target: str) -> Iterator[str]:
         f"two in the air at once in {risk.plain.raced}"
     )
     yield from _inside(risk.plain)
+    if risk.token is not None and not risk.plain.violated:
+        yield "    if its schedule has a fault: none is made here, and what needs it does not show"
     if risk.search is None:
         yield "  under search: not tried, nothing orders the target's statements here"
         return

@@ -64,6 +64,15 @@ def test_the_conditions_and_the_search_stand_beside_it() -> None:
     ]
 
 
+def test_none_of_a_finding_says_that_a_fault_of_its_schedule_was_not_made() -> None:
+    said = "    if its schedule has a fault: none is made here, and what needs it does not show"
+    assert said in list(risk_lines(risk(0, 20), "before"))
+    assert said not in list(risk_lines(risk(1, 20), "before"))
+    of_a_scenario = risk(0, 20)
+    of_a_scenario.token = None
+    assert said not in list(risk_lines(of_a_scenario, "before"))
+
+
 def test_json_holds_the_counts_and_the_interval() -> None:
     told = risk_json(risk(9, 24, search=Sample(judged=10)), "before")
     assert told["token"] == TOKEN
