@@ -249,10 +249,11 @@ def changed(ledger: Ledger, old: Json, changes: Json, args: Json) -> Json:
     at = prorations.moment(ledger, old, args)
     customer = ledger.find("customer", old["customer"]) or {}
     found: list[Json] = []
+    free = "trial_end" in changes  # what is left of a period that was billed is given back
     if "items" in changes and how != "none" and not customer.get("deleted"):
-        found = prorations.of(ledger, old, after, customer, at)
+        found = prorations.of(ledger, old, () if free else after, customer, at)
         prorations.written(ledger, old["customer"], found)
-    if prorations.begins_anew(old, after):
+    if not free and prorations.begins_anew(old, after):
         begin = prorations.moment(ledger, old, {})  # whatever time the prorations count from
         anchored = {**changes, "billing_cycle_anchor": begin}
         return _bill(ledger, old, reason="subscription_update", begin=begin, **anchored)

@@ -3,10 +3,12 @@
 The time that is left of the period is credited at the old price and charged at the new one, each as an
 invoice item that waits for the next invoice, is billed at once, or is not made: ``proration_behavior``.
 Discounts are taken off beforehand, as they are now; a proration is not discounted again. A price with another
-interval begins a new period at once. What is credited is what the old price costs now, as in billing mode
-classic, and not what was paid for it, as in flexible: they differ where a discount has ended in between.
+interval begins a new period at once; a trial that begins in the middle of a period gives back what is left of
+it. What is credited is what the old price costs now, as in billing mode classic, and not what was paid for
+it, as in flexible: they differ where a discount has ended in between.
 
-Source: Stripe docs, "Prorations" and "Flexible billing mode"; Stripe API reference, "Update a subscription"
+Source: Stripe docs, "Prorations", "Changing the Subscription Billing Cycle" (a trial in the middle of a
+period) and "Flexible billing mode"; Stripe API reference, "Update a subscription"
 (``proration_behavior``, ``proration_date``).
 """
 

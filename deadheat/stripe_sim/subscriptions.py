@@ -336,13 +336,15 @@ def _claimed(ledger: Ledger, old: Json, args: Json, version: str) -> list[Json] 
 
 def _trial_until(ledger: Ledger, now: Json, until: int) -> Json:
     """Give the changes of a trial that is begun or made longer: no charge before ``until``."""
-    data = [{**item, "current_period_end": until} for item in now["items"]["data"]]
+    goes_on = now["status"] == "trialing"
+    begun = {} if goes_on else {"current_period_start": ledger.now}
+    data = [{**item, **begun, "current_period_end": until} for item in now["items"]["data"]]
     return {
         "billing_cycle_anchor": until,
         "items": {**now["items"], "data": data},
         "status": "trialing",
         "trial_end": until,
-        "trial_start": now["trial_start"] if now["status"] == "trialing" else ledger.now,
+        "trial_start": now["trial_start"] if goes_on else ledger.now,
     }
 
 

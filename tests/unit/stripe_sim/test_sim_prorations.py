@@ -124,6 +124,23 @@ class TestChanges:
         change(account, name, item, quantity=2)
         assert waiting(account) == [-2000, 4000]
 
+    @pytest.mark.fidelity("Prorations: a trial in the middle of a period gives back what is left of it")
+    @pytest.mark.parametrize(("behavior", "left"), [("create_prorations", [-1000]), ("none", [])])
+    def test_a_trial_in_the_middle_of_a_period(self, behavior: str, left: list[int]) -> None:
+        account = new_account()
+        name, item = start(account)
+        account.tick(MONTH // 2)
+        until = account.now + 7 * DAY
+        asked = {"trial_end": until, "proration_behavior": behavior}
+        now = change(account, name, item, price=YEARLY, **asked).json
+        (after,) = now["items"]["data"]
+        assert (now["status"], now["trial_start"], now["trial_end"]) == ("trialing", account.now, until)
+        assert (after["current_period_start"], after["current_period_end"]) == (account.now, until)
+        assert waiting(account) == left
+        assert len(account.made_since(0).invoices) == 1
+        account.renew_subscription(name)
+        assert latest_invoice(account, name)["total"] == 20000 + sum(left)
+
     def test_a_trial_has_nothing_to_give_back(self) -> None:
         account = new_account()
         name, item = start(account, trial_period_days=7)
@@ -171,9 +188,12 @@ class TestChanges:
         asked = {"percent_off": 50, "duration": "repeating", "duration_in_months": 1, "id": "HALF"}
         send(account, "POST", "/v1/coupons", asked)
         name, item = start(account, items=[{"price": YEARLY}], discounts=[{"coupon": "HALF"}])
-        account.tick(366 * DAY // 2)
+        account.tick(10 * DAY)
         change(account, name, item, quantity=2)
-        assert waiting(account) == [-10000, 20000]
+        assert waiting(account) == [-9727, 19454]  # 356 of 366 days at half the price
+        account.tick(173 * DAY)
+        change(account, name, item, quantity=3)
+        assert waiting(account)[2:] == [-20000, 30000]
 
     def test_of_what_a_credit_is_and_when_nothing_is_billed(self) -> None:
         account = new_account()
