@@ -15,8 +15,20 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.shelf import Json
 
 
+def asks_for_card(session: Json) -> bool:
+    """Say whether the page of a session for a subscription asks for a card that renewals are charged to."""
+    always = session["payment_method_collection"] == "always"
+    return session["mode"] == "subscription" and bool(session["amount_total"] or always)
+
+
 def refuse_declined(ledger: Ledger, session: Json, method: Json) -> None:
-    """Refuse a card that its bank declines, as the page of the session does; the session stays open."""
+    """Refuse a card that its bank declines, as the page of the session does; the session stays open.
+
+    One that is only to be kept, for after a trial, is refused without an attempt to charge it.
+    """
+    refusal = cards.refusal_of(method)
+    if asks_for_card(session) and not session["amount_total"] and refusal is not None:
+        raise ActRefused(f"Checkout session {session['id']} saved no card and is open: {refusal.message}")
     if session["amount_total"] and cards.decline_of(method) is not None:
         intent = payments.intend(
             ledger,

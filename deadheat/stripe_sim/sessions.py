@@ -27,6 +27,7 @@ from deadheat.stripe_sim import (
     customers,
     discounts,
     invoice_items,
+    invoice_lines,
     items,
     payments,
     session_discounts,
@@ -289,7 +290,8 @@ def _subscribe(ledger: Ledger, session: Json, customer: Json, method: Json, clai
             price=line["price"],
             quantity=line["quantity"],
         )
-    if session["amount_total"] or session["payment_method_collection"] == "always":
+    waiting = invoice_lines.pending(ledger, customer["id"], session["currency"])
+    if session_payments.asks_for_card(session) or waiting:
         card = cards.set_up(ledger, cards.attached(ledger, method, customer))
         default = {"default_payment_method": card["id"]}
     else:

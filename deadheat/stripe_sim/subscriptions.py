@@ -341,6 +341,7 @@ def _trial_until(ledger: Ledger, now: Json, until: int) -> Json:
     data = [{**item, **begun, "current_period_end": until} for item in now["items"]["data"]]
     return {
         "billing_cycle_anchor": until,
+        "cancel_at": until if now["cancel_at_period_end"] else now["cancel_at"],
         "items": {**now["items"], "data": data},
         "status": "trialing",
         "trial_end": until,

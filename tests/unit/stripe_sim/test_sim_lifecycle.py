@@ -179,49 +179,6 @@ class TestStart:
             assert (refused.status, "mismatch in interval" in refused.error["message"]) == (400, True), path
         assert account.mark() == mark
 
-    @pytest.mark.fidelity("A trial ends at a time or after some days: both at once are a 400")
-    def test_a_trial_has_one_end(self) -> None:
-        account = new_account()
-        both = {"trial_end": START + 9 * DAY, "trial_period_days": 9}
-        page = {"mode": "subscription", "success_url": "https://a.test", "subscription_data": both}
-        page["line_items"] = [{"price": MONTHLY, "quantity": 1}]
-        for refused in (
-            subscribe(account, customer_with(account), **both),
-            send(account, "POST", "/v1/checkout/sessions", page),
-        ):
-            assert refused.status == 400
-            assert refused.error["message"].endswith("trial_end, trial_period_days.")
-        page["subscription_data"] = {"trial_end": START + 2 * DAY - 1}
-        soon = send(account, "POST", "/v1/checkout/sessions", page)
-        assert (soon.status, soon.error["param"]) == (400, "subscription_data[trial_end]")
-        page["subscription_data"] = {"trial_end": START + 2 * DAY}
-        assert send(account, "POST", "/v1/checkout/sessions", page).status == 200
-
-    def test_a_trial_with_something_to_pay_first_is_a_trial_once_it_is_paid(self) -> None:
-        account = new_account()
-        ada = customer_with(account)
-        send(account, "POST", "/v1/invoiceitems", {"customer": ada, "amount": 700, "currency": "usd"})
-        waits = {"payment_behavior": "default_incomplete", "trial_period_days": 7}
-        made = subscribe(account, ada, **waits).json
-        assert made["status"] == "incomplete"
-        mark = account.mark()
-        send(account, "POST", f"/v1/invoices/{made['latest_invoice']}/pay")
-        assert statuses(account, made["id"], mark) == [("trialing", "incomplete")]
-        account.tick(4 * DAY - 1)
-        assert "customer.subscription.trial_will_end" not in event_types(account, mark)
-        account.tick(1)
-        assert event_types(account, mark)[-1] == "customer.subscription.trial_will_end"
-        account.renew_subscription(made["id"])
-        assert subscription(account, made["id"])["status"] == "active"
-
-    def test_a_trial_that_is_made_longer_began_when_it_began(self) -> None:
-        account = new_account()
-        name = subscribe(account, customer_with(account), trial_period_days=7).json["id"]
-        account.tick(DAY)
-        longer = {"trial_end": START + 20 * DAY}
-        now = send(account, "POST", f"/v1/subscriptions/{name}", longer).json
-        assert (now["trial_start"], now["trial_end"]) == (START, START + 20 * DAY)
-
     def test_several_items_are_billed_together_and_in_one_currency(self) -> None:
         account = new_account()
         items = [{"price": MONTHLY, "quantity": 3}, {"price": priced(account, 20000)}]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sim_client import checkout, new_account, send
 
+from deadheat.errors import ActRefused
 from deadheat.stripe_sim import MONTHLY, PRODUCT, Account
 
 BOOK: dict[str, Any] = {
@@ -169,6 +170,27 @@ def priced_in_euros(account: Account) -> tuple[str, str]:
     }
     customer = send(account, "POST", "/v1/customers").json["id"]
     return customer, send(account, "POST", "/v1/prices", price).json["id"]
+
+
+@pytest.mark.fidelity("A card that is declined when it is kept for after a trial leaves the session open")
+def test_a_declined_card_begins_no_trial() -> None:
+    account = new_account()
+    session = checkout(account, subscription_data={"trial_period_days": 7})["id"]
+    mark = account.mark()
+    with pytest.raises(ActRefused, match="saved no card"):
+        account.complete_session(session, email="ada@example.test", card="pm_card_chargeDeclined")
+    assert account.mark() == mark
+    assert account.complete_session(session, email="ada@example.test")["status"] == "complete"
+
+
+def test_a_trial_that_asks_for_no_card_takes_one_for_what_waits() -> None:
+    account = new_account()
+    customer = send(account, "POST", "/v1/customers").json["id"]
+    item = {"customer": customer, "amount": 700, "currency": "usd"}
+    send(account, "POST", "/v1/invoiceitems", item)
+    asked = {"payment_method_collection": "if_required", "subscription_data": {"trial_period_days": 7}}
+    session = account.complete_session(checkout(account, customer=customer, **asked)["id"])
+    assert send(account, "GET", f"/v1/invoices/{session['invoice']}").json["amount_paid"] == 700
 
 
 @pytest.mark.fidelity("What is paid once in a session for a subscription is on the first invoice only")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from billing_stage import customer_with, subscribe
+from billing_stage import customer_with, statuses, subscribe, subscription
 from sim_client import START, Answer, event_types, last_event, new_account, send
 
 from deadheat.stripe_sim import MONTHLY, YEARLY, Account
@@ -164,6 +164,53 @@ def test_a_pause_of_what_was_canceled_does_not_end() -> None:
     mark = account.mark()
     account.tick(DAY)
     assert event_types(account, mark) == []
+
+
+class TestTrials:
+    @pytest.mark.fidelity("A trial ends at a time or after some days: both at once are a 400")
+    def test_a_trial_has_one_end(self) -> None:
+        account = new_account()
+        both = {"trial_end": START + 9 * DAY, "trial_period_days": 9}
+        page = {"mode": "subscription", "success_url": "https://a.test", "subscription_data": both}
+        page["line_items"] = [{"price": MONTHLY, "quantity": 1}]
+        for refused in (
+            subscribe(account, customer_with(account), **both),
+            send(account, "POST", "/v1/checkout/sessions", page),
+        ):
+            assert refused.status == 400
+            assert refused.error["message"].endswith("trial_end, trial_period_days.")
+        page["subscription_data"] = {"trial_end": START + 2 * DAY - 1}
+        soon = send(account, "POST", "/v1/checkout/sessions", page)
+        assert (soon.status, soon.error["param"]) == (400, "subscription_data[trial_end]")
+        page["subscription_data"] = {"trial_end": START + 2 * DAY}
+        assert send(account, "POST", "/v1/checkout/sessions", page).status == 200
+
+    def test_a_trial_with_something_to_pay_first_is_a_trial_once_it_is_paid(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        send(account, "POST", "/v1/invoiceitems", {"customer": ada, "amount": 700, "currency": "usd"})
+        waits = {"payment_behavior": "default_incomplete", "trial_period_days": 7}
+        made = subscribe(account, ada, **waits).json
+        assert made["status"] == "incomplete"
+        mark = account.mark()
+        send(account, "POST", f"/v1/invoices/{made['latest_invoice']}/pay")
+        assert statuses(account, made["id"], mark) == [("trialing", "incomplete")]
+        account.tick(4 * DAY - 1)
+        assert "customer.subscription.trial_will_end" not in event_types(account, mark)
+        account.tick(1)
+        assert event_types(account, mark)[-1] == "customer.subscription.trial_will_end"
+        account.renew_subscription(made["id"])
+        assert subscription(account, made["id"])["status"] == "active"
+
+    def test_a_trial_that_is_made_longer_began_when_it_began(self) -> None:
+        account = new_account()
+        ends = {"trial_period_days": 7, "cancel_at_period_end": True}
+        name = subscribe(account, customer_with(account), **ends).json["id"]
+        account.tick(DAY)
+        longer = {"trial_end": START + 20 * DAY}
+        now = send(account, "POST", f"/v1/subscriptions/{name}", longer).json
+        assert (now["trial_start"], now["trial_end"]) == (START, START + 20 * DAY)
+        assert now["cancel_at"] == START + 20 * DAY
 
 
 class TestHowOneEnds:
