@@ -118,6 +118,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert read.webhooks == (
         WebhookSettings(path="/webhook", api_version="2025-03-31.basil", types=("customer.created",)),
     )
+    assert read.events_version == "2025-03-31.basil"
     assert read.tables == {
         "customers": "select user_id, stripe_customer_id from profiles",
         "subscriptions": "select * from subscriptions",

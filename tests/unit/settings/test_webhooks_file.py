@@ -34,6 +34,7 @@ def test_several_beside_the_first(tmp_path: Path) -> None:
             name="credits", path="/credits", types=("invoice.paid",), api_version="2025-09-30.clover"
         ),
     )
+    assert read.events_version is None
 
 
 def test_the_first_of_several_may_have_a_name_too(tmp_path: Path) -> None:
