@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from deadheat.history import Plane, StepKind
-from deadheat.proof.shape import AGAIN, FINISH, KEY, LEDGER, REFUSE, SEARCH, Shape, event_of, phase_of
+from deadheat.proof.shape import AGAIN, FINISH, KEY, LEDGER, REFUSE, SEARCH, UNIQUE, Shape, event_of, phase_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,8 +49,10 @@ def after_a_fault(
             repairs += [LEDGER, REFUSE]
     kept = list(_kept(history))
     told += kept
-    told += _twice(seen, named, faults[0].seq)
-    repairs += [FINISH, SEARCH if kept else KEY]
+    twice = _twice(seen, named, faults[0].seq)
+    told += [_told(*pair) for pair in twice]
+    rows = any(not one.at_stripe for one, _ in twice)
+    repairs += [FINISH, SEARCH if kept else UNIQUE if rows else KEY]
     return Shape(
         name="after-a-fault",
         sentences=tuple(says for says, _ in told),
@@ -159,17 +161,20 @@ def _kept(history: History) -> Iterator[tuple[str, int]]:
                 return
 
 
-def _twice(seen: Sequence[Access], named: frozenset[int], fault: int) -> Iterator[tuple[str, int]]:
-    """Tell of what an operation did again after the fault: what the evidence names before anything else."""
+def _twice(seen: Sequence[Access], named: frozenset[int], fault: int) -> list[tuple[Access, Access]]:
+    """Find what an operation did again after the fault: one pair, that which the evidence names if any."""
     pairs = [
         (one, two)
         for one, two in combinations([a for a in seen if phase_of(a.strand) != AGAIN], 2)
         if two.sent > fault and one.label == two.label and _is_of(one, two) and _did(one, two)
     ]
     pairs.sort(key=lambda pair: not {pair[0].done, pair[1].done} & named)
-    for one, two in pairs[:1]:
-        objects = f": {one.made[0]} and {two.made[0]}" if one.made and two.made else ""
-        yield f"`{one.label}` ran twice, in steps {one.done} and {two.done}{objects}.", two.done
+    return pairs[:1]
+
+
+def _told(one: Access, two: Access) -> tuple[str, int]:
+    objects = f": {one.made[0]} and {two.made[0]}" if one.made and two.made else ""
+    return f"`{one.label}` ran twice, in steps {one.done} and {two.done}{objects}.", two.done
 
 
 def _is_of(one: Access, two: Access) -> bool:

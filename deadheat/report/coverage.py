@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from deadheat.engine.events import Exploration
 
+SLEPT_S = 0.1  # a silence of that on average is a target that sleeps, and not one that is slow
+SHORTEN = "a sleep between the target's tries costs nothing once [target.env] makes it short"
+
 
 def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
     """Say what the explorations covered together; nothing where nothing was run."""
@@ -45,7 +48,9 @@ def coverage_lines(explorations: Sequence[Exploration]) -> Iterator[str]:
         yield f"faults: {struck.total()} ({kinds})"
     if silences := sum(one.silences for one in covered):
         waited_s = sum(one.silent_s for one in covered)
-        yield f"silence: waited {waited_s:.1f} s for who showed nothing, in {_many(silences, 'period')}"
+        slept = "" if waited_s < silences * SLEPT_S else f"; {SHORTEN}"
+        periods = _many(silences, "period")
+        yield f"silence: waited {waited_s:.1f} s for who showed nothing, in {periods}{slept}"
     yield _inside(explorations)
     for exploration in explorations:
         if (search := exploration.coverage.exhausted) is not None:

@@ -30,6 +30,19 @@ def test_what_was_made_twice_when_the_operation_was_tried_again() -> None:
     assert any("Idempotency-Key" in repair for repair in proof.repairs)
 
 
+def test_a_row_inserted_twice_behind_a_lost_commit_is_closed_by_a_constraint_and_no_key() -> None:
+    story = Story()
+    story.asks("A", "gift")
+    first = story.sql("A1", "insert credits", 1)
+    story.struck("A1", "cut after", "commit")
+    second = story.sql("A1", "insert credits", 1)
+    story.answers("A", 200)
+    proof = prove(broken("applied-once"), story.history)
+    assert proof.says[-1] == f"`insert credits` ran twice, in steps {first} and {second}."
+    assert "unique constraint" in proof.repairs[-1]
+    assert not any("Idempotency-Key" in repair for repair in proof.repairs)
+
+
 def test_the_same_object_given_again_under_its_key_was_not_made_twice() -> None:
     story = Story()
     story.asks("A", "sign-up")

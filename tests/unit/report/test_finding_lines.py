@@ -139,7 +139,8 @@ def test_a_clean_exploration_says_what_it_covered() -> None:
         "  ordered: 20 distinct schedules, 410 choices",
         "  attribution: 4 (0.50%) nobody's, 8 (1.00%) doubtful, 2 (0.25%) late, of 800 steps",
         "  conflicts: 12 pairs of steps seen to conflict, 9 in both orders",
-        "  silence: waited 3.2 s for who showed nothing, in 14 periods",
+        "  silence: waited 3.2 s for who showed nothing, in 14 periods; a sleep between the target's tries "
+        "costs nothing once [target.env] makes it short",
         "  inside statements: 3 flights overlapped another, their insides in no chosen order; writes were "
         "parked in 4 runs; every other flight was one step",
         "  run twice: 10 schedules, 1 differed, first: step 7 was to be A1s1, which never came; "
@@ -195,6 +196,12 @@ def test_an_exhaustive_search_says_whether_it_ran_them_all(
     )
     assert worth_line([clean]) == said
     assert worth_line([clean, replace(clean, coverage=Coverage())]).startswith("runs one after the other")
+
+
+def test_short_silences_are_no_sleep() -> None:
+    brief = replace(controlled().coverage, silent_s=0.7, silences=14)
+    said = list(coverage_lines([replace(controlled(), coverage=brief)]))
+    assert "silence: waited 0.7 s for who showed nothing, in 14 periods" in said
 
 
 def test_an_exhaustive_search_says_how_many_of_its_schedules_violate() -> None:
