@@ -120,6 +120,9 @@ class Dsn:
             why = f"the server at {self.where} does not let {self.user!r} in ({error})"
             if self.password is None:
                 why += "; the DSN has no password, and PGPASSWORD and .pgpass are not read"
+            demand = self.demand()
+            if "pg_hba.conf" in str(error) and not (demand and demand.required):
+                why += "; where it is reached by TLS only, the DSN needs sslmode=require"
             raise PostgresUnavailable(f"{why}. Correct {SOURCE}.") from None
         except asyncpg.InvalidCatalogNameError:
             raise PostgresUnavailable(
@@ -164,6 +167,11 @@ def _check_tls(parameters: Mapping[str, str]) -> None:
         raise _unreadable(
             "its channel_binding=require ties a password to the server's certificate, which cannot pass a "
             "proxy; channel_binding=prefer makes control possible"
+        )
+    if parameters.get("gssencmode") == "require":
+        raise _unreadable(
+            "its gssencmode=require asks for encryption by GSSAPI, which Deadheat does not speak; "
+            "sslmode=require asks for TLS"
         )
 
 

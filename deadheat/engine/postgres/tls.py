@@ -192,9 +192,13 @@ def context_of(parameters: Mapping[str, str]) -> ssl.SSLContext:
         if certificate is not None:
             context.load_cert_chain(certificate, key, parameters.get("sslpassword", ""))
     except OSError as error:
+        files = {"sslrootcert": root, "sslcert": certificate, "sslkey": key}
+        named = ", ".join(f"{name}={file}" for name, file in files.items() if file is not None)
+        if verifies and root is None:
+            named = f"no sslrootcert; there is no {Path.home() / '.postgresql' / _FILES['sslrootcert']}"
         raise PostgresUnavailable(
-            f"sslmode={mode} of the DSN cannot be done: {error.strerror or error} (sslrootcert="
-            f"{root}, sslcert={certificate}, sslkey={key}). Correct these in the DSN."
+            f"sslmode={mode} of the DSN cannot be done: {error.strerror or error} ({named}). "
+            "Correct these in the DSN."
         ) from None
     return context
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 import trustme
 from hypothesis import given, settings
@@ -154,6 +156,33 @@ def test_a_certificate_that_is_not_there_is_named(
         context_of(parameters)
 
 
+def test_a_root_certificate_that_nobody_named_is_told_with_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(PostgresUnavailable) as told:
+        context_of({"sslmode": "verify-full"})
+    assert f"no sslrootcert; there is no {tmp_path / '.postgresql' / 'root.crt'}" in str(told.value)
+    assert "None" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "hinted"), [("", True), ("?sslmode=disable", True), ("?sslmode=require", False)]
+)
+def test_a_server_that_takes_nobody_without_tls_is_said_to_perhaps_want_it(
+    query: str, hinted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(**_: object) -> None:
+        raise asyncpg.InvalidAuthorizationSpecificationError(
+            'no pg_hba.conf entry for host "127.0.0.1", user "a", database "c", no encryption'
+        )
+
+    monkeypatch.setattr(asyncpg, "connect", refused)
+    with pytest.raises(PostgresUnavailable) as told:
+        asyncio.run(Dsn.parse(f"postgresql://a:b@localhost/c{query}").connect())
+    assert ("the DSN needs sslmode=require" in str(told.value)) == hinted
+
+
 @pytest.mark.parametrize(
     ("dsn", "demands"),
     [
@@ -183,6 +212,7 @@ def test_what_is_said_of_the_way_does_not_go_through_the_proxy() -> None:
     ("parameters", "says"),
     [
         ("sslmode=require&channel_binding=require", "channel_binding=prefer"),
+        ("gssencmode=require", "GSSAPI, which Deadheat does not speak; sslmode=require asks for TLS"),
         ("sslmode=reqire", "require"),
     ],
 )
