@@ -61,6 +61,11 @@ def after_a_fault(
     )
 
 
+def struck_events(history: History) -> frozenset[str]:
+    """Give the types of the events whose deliveries were struck by a fault."""
+    return frozenset(event_of(_strand(fault)) for fault in history.of(Plane.FAULT)) - {""}
+
+
 def _struck(fault: Step) -> str:
     """Say what was made to fail: a call by a scenario's rule, or any step by a fault in its place."""
     what = fault.data.get("fault")

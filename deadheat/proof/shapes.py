@@ -12,7 +12,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 from deadheat.history import Plane, StepKind
-from deadheat.proof.faults import after_a_fault
+from deadheat.proof.faults import after_a_fault, struck_events
 from deadheat.proof.shape import (
     AGAIN,
     GUARD,
@@ -155,9 +155,15 @@ def older_over_newer(
 def done_again(
     invariant: str, seen: Sequence[Access], history: History, named: frozenset[int]
 ) -> Shape | None:
-    """Find an event that, brought once more after everything had settled, wrote once more."""
-    del named, history
+    """Find an event that, brought once more after everything had settled, wrote once more.
+
+    Where a fault struck its delivery that is what there is to tell: what it lost was done only now.
+    """
+    del named
     if invariant != "applied-once":
+        return None
+    struck = struck_events(history)
+    if any(a.wrote and phase_of(a.strand) == AGAIN and event_of(a.strand) in struck for a in seen):
         return None
     for again in seen:
         if not again.wrote or phase_of(again.strand) != AGAIN or again.at_stripe:

@@ -8,6 +8,7 @@ from deadheat.history import Plane, StepKind
 from deadheat.proof import prove
 
 CREATED = "customer.subscription.created"
+PAID = "invoice.paid"
 POST = "POST /v1/customers"
 
 
@@ -95,6 +96,26 @@ def test_an_event_marked_as_done_before_its_work_comes_again_and_is_told_to_have
         "Stripe sent the event again (step 4); it was answered 200 (step 7), and nothing was written for it.",
     )
     assert "same transaction" in proof.repairs[0]
+
+
+def test_what_a_fault_lost_behind_the_answer_and_only_once_more_brought_is_told_as_the_fault() -> None:
+    story = Story()
+    story.event("B", PAID)
+    story.taken("B", PAID)
+    story.struck(f"B1/{PAID}/1", "kill", "commit")
+    story.sql(f"stripe/again/{CREATED}/1", "insert subs", 1)
+    story.sql(f"stripe/again/{PAID}/2", "insert credits", 1)
+    proof = prove(broken("applied-once"), story.history)
+    assert proof.shape == "after-a-fault"
+    assert proof.says[1].startswith("The delivery had been answered 200 before that (step 2)")
+
+
+def test_an_event_that_no_fault_struck_and_that_writes_once_more_is_done_again() -> None:
+    story = Story()
+    story.event("B", PAID)
+    story.struck(f"B1/{PAID}/1", "kill", "commit")
+    story.sql(f"stripe/again/{CREATED}/1", "insert subs", 1)
+    assert prove(broken("applied-once"), story.history).shape == "done-again"
 
 
 def test_an_event_that_is_written_when_it_comes_again_is_not_told_to_have_written_nothing() -> None:
