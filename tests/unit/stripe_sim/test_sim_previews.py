@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from billing_stage import customer_with, latest_invoice, subscribe
-from sim_client import new_account, send
+from sim_client import START, new_account, send
 
 from deadheat.stripe_sim import YEARLY, Account
 from deadheat.stripe_sim.clock import DAY
@@ -85,3 +85,13 @@ def test_of_the_subscription_that_renews_first_with_other_discounts_and_after_a_
     assert account.mark() == mark
     assert (said["subtotal"], said["total"], said["created"]) == (2000, 1800, trial["trial_end"])
     assert send(account, "GET", "/v1/coupons/TENTH").json["times_redeemed"] == 0
+
+
+def test_another_interval_begins_now_whatever_its_prorations_count_from() -> None:
+    account = new_account()
+    made = subscribe(account, customer_with(account)).json
+    account.tick(HALF_A_MONTH)
+    items = [{"id": made["items"]["data"][0]["id"], "price": YEARLY}]
+    said = preview(account, made["id"], subscription_details={"items": items, "proration_date": START}).json
+    assert [line["amount"] for line in said["lines"]["data"]] == [20000, -2000]
+    assert said["created"] == said["lines"]["data"][0]["period"]["start"] == account.now

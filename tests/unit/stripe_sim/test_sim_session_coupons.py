@@ -37,6 +37,9 @@ class TestCheckout:
         opened = checkout(account, allow_promotion_codes=True)["id"]
         with pytest.raises(ActRefused, match="no active promotion code"):
             account.complete_session(opened, promotion_code="autumn")
+        code(account, coupon(account), "HERS", customer=send(account, "POST", "/v1/customers").json["id"])
+        with pytest.raises(ActRefused, match="no active promotion code"):
+            account.complete_session(opened, promotion_code="hers")
         done = account.complete_session(opened, promotion_code="spring")
         assert (done["amount_total"], done["discounts"][0]["promotion_code"]) == (1500, made["id"])
         both = {"allow_promotion_codes": True, "discounts": [{"coupon": "x"}]}

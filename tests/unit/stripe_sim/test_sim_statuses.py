@@ -202,6 +202,16 @@ class TestTrials:
         account.renew_subscription(made["id"])
         assert subscription(account, made["id"])["status"] == "active"
 
+    def test_a_short_one_is_told_of_as_soon_as_it_is_paid(self) -> None:
+        account = new_account()
+        ada = customer_with(account)
+        send(account, "POST", "/v1/invoiceitems", {"customer": ada, "amount": 700, "currency": "usd"})
+        waits = {"payment_behavior": "default_incomplete", "trial_period_days": 2}
+        made = subscribe(account, ada, **waits).json
+        send(account, "POST", f"/v1/invoices/{made['latest_invoice']}/pay")
+        account.tick(0)
+        assert event_types(account)[-1] == "customer.subscription.trial_will_end"
+
     def test_a_trial_that_is_made_longer_began_when_it_began(self) -> None:
         account = new_account()
         ends = {"trial_period_days": 7, "cancel_at_period_end": True}
