@@ -23,7 +23,7 @@ HAPPENED = {
     "answer lost": "Stripe did not get the target's answer, and tries again",
     "caller gone": "the caller hung up, and the target went on",
     "pause": "the target stood still until everybody who waited had hung up, and went on",
-    "kill": "the target was killed, and started again",
+    "kill": "the target was killed in all that it was doing, and started again",
 }
 
 
@@ -46,13 +46,18 @@ def after_a_fault(
         told.append(_answered(fault, begun, answer))
         if begun is not None and begun.plane is Plane.WEBHOOK:
             told += _came_again(history, seen, begun, answer)
-            repairs += [LEDGER, REFUSE]
+            early = answer is not None and answer.seq < fault.seq
+            repairs += [REFUSE, LEDGER] if early else [LEDGER, REFUSE]
     kept = list(_kept(history))
     told += kept
     twice = _twice(seen, named, faults[0].seq)
     told += [_told(*pair) for pair in twice]
-    rows = any(not one.at_stripe for one, _ in twice)
-    repairs += [FINISH, SEARCH if kept else UNIQUE if rows else KEY]
+    if kept:
+        repairs += [FINISH, SEARCH]
+    elif twice:
+        repairs += [FINISH, KEY if twice[0][0].at_stripe else UNIQUE]
+    elif not repairs:
+        repairs += [FINISH, KEY]
     return Shape(
         name="after-a-fault",
         sentences=tuple(says for says, _ in told),
@@ -62,8 +67,12 @@ def after_a_fault(
 
 
 def struck_events(history: History) -> frozenset[str]:
-    """Give the types of the events whose deliveries were struck by a fault."""
-    return frozenset(event_of(_strand(fault)) for fault in history.of(Plane.FAULT)) - {""}
+    """Give the types of the events whose deliveries were struck by a fault: by a kill, all that had come."""
+    faults = history.of(Plane.FAULT)
+    events = {event_of(_strand(fault)) for fault in faults}
+    last = max((fault.seq for fault in faults if fault.data.get("fault") == "kill"), default=0)
+    came = (s for s in history.of(Plane.WEBHOOK, StepKind.DELIVERY) if s.seq < last)
+    return frozenset(events.union(step.label.partition(" ")[0] for step in came)) - {""}
 
 
 def _struck(fault: Step) -> str:

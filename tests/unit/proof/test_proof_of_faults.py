@@ -23,7 +23,8 @@ def test_what_was_made_twice_when_the_operation_was_tried_again() -> None:
     story.answers("A", 200)
     proof = prove(broken("one-customer-per-user", first, second), story.history)
     assert proof.says == (
-        f"A fault struck A, kill {POST} (step 2): the target was killed, and started again.",
+        f"A fault struck A, kill {POST} (step 2): the target was killed in all that it was doing, and "
+        "started again.",
         "The operation ended without an answer (step 3).",
         f"`{POST}` ran twice, in steps {first} and {second}: cus_1 and cus_2.",
     )
@@ -96,18 +97,29 @@ def test_an_event_marked_as_done_before_its_work_comes_again_and_is_told_to_have
         "Stripe sent the event again (step 4); it was answered 200 (step 7), and nothing was written for it.",
     )
     assert "same transaction" in proof.repairs[0]
+    assert not any("Idempotency-Key" in repair for repair in proof.repairs)
 
 
 def test_what_a_fault_lost_behind_the_answer_and_only_once_more_brought_is_told_as_the_fault() -> None:
     story = Story()
     story.event("B", PAID)
     story.taken("B", PAID)
-    story.struck(f"B1/{PAID}/1", "kill", "commit")
+    story.struck(f"B1/{PAID}/1", "cut before", "commit")
     story.sql(f"stripe/again/{CREATED}/1", "insert subs", 1)
     story.sql(f"stripe/again/{PAID}/2", "insert credits", 1)
     proof = prove(broken("applied-once"), story.history)
     assert proof.shape == "after-a-fault"
     assert proof.says[1].startswith("The delivery had been answered 200 before that (step 2)")
+    assert proof.repairs[0].startswith("an answer other than 2xx")
+
+
+def test_a_kill_strikes_every_event_that_had_come() -> None:
+    story = Story()
+    story.event("B", PAID)
+    story.taken("B", PAID)
+    story.struck(f"B1/{CREATED}/1", "kill", "commit")
+    story.sql(f"stripe/again/{PAID}/2", "insert credits", 1)
+    assert prove(broken("applied-once"), story.history).shape == "after-a-fault"
 
 
 def test_an_event_that_no_fault_struck_and_that_writes_once_more_is_done_again() -> None:
