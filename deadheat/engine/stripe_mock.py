@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from deadheat.engine.docker import Wanted, open_container
 from deadheat.engine.stripe_mock_client import MockClient
 from deadheat.engine.stripe_mock_forms import PassedForms
-from deadheat.engine.watch import spawn
+from deadheat.engine.watch import Watched, spawn
 from deadheat.errors import Refused, StripeMockUnavailable
 from deadheat.stripe_sim.api_error import Problem
 from deadheat.stripe_sim.objection import Objection, objection
@@ -143,6 +143,10 @@ class StripeMock:
             self._tell_outage(str(error) or type(error).__name__)
             return None
 
+    async def tell_its_end(self, child: Watched) -> None:
+        """Tell of an outage when the process ends, asked or not."""
+        self._tell_outage(f"it ended with exit code {await child.wait()}")
+
     def _tell_outage(self, why: str) -> None:
         if self.outage is None:
             self.outage = why
@@ -227,9 +231,12 @@ async def _started(path: Path, notice: Callable[[str], None]) -> AsyncIterator[S
                 printed.write_end = -1
                 port = await _port(printed, child.wait())
                 client = MockClient("127.0.0.1", port)
+                mock = StripeMock(client, version=version, spec_version=spec_version, notice=notice)
+                ending = asyncio.ensure_future(mock.tell_its_end(child))
                 try:
-                    yield StripeMock(client, version=version, spec_version=spec_version, notice=notice)
+                    yield mock
                 finally:
+                    ending.cancel()
                     client.close()
         except OSError as error:
             raise StripeMockUnavailable(f"stripe-mock at {path} could not be started: {error}") from None

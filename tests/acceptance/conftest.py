@@ -56,7 +56,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "COLUMNS": "120", **more}
 
 
-def deadheat(*arguments: str, folder: Path, timeout: float = 300, **env: str) -> Ended:
+def deadheat(*arguments: str, folder: Path, timeout: float = 900, **env: str) -> Ended:
     """Run ``deadheat`` to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "deadheat", *arguments],

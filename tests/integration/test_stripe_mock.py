@@ -202,6 +202,22 @@ def test_an_outage_is_told_once_and_changes_no_result() -> None:
     assert "stripe-mock does not answer" in notices[0]
 
 
+def test_its_end_is_told_though_it_need_not_be_asked() -> None:
+    async def story(account: Any, server: Any, mock: StripeMock) -> None:
+        v1 = client(server).v1
+        await v1.customers.create_async({"email": "a@b.c"})
+        (process,) = [p for p in psutil.process_iter(["name"]) if _is_ours(p)]
+        process.send_signal(signal.SIGKILL)
+        await until(lambda: mock.outage is not None, "it is told")
+        await v1.customers.create_async({"email": "d@e.f"})
+
+    notices: list[str] = []
+    with_mock(story, notices=notices)
+    assert notices == [
+        "stripe-mock does not answer (it ended with exit code -9); calls go on without its validation."
+    ]
+
+
 @pytest.mark.fidelity("Its outage is told once and changes no result")
 def test_one_that_falls_silent_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe_mock_client, "ANSWER_SECONDS", 0.05)
