@@ -59,6 +59,24 @@ class TestPayment:
         paid = send(account, "POST", f"/v1/payment_intents/{waits}/confirm", asked).json
         assert (paid["status"], paid["last_payment_error"]) == ("succeeded", None)
 
+    def test_what_was_refused_before_is_forgotten_when_another_card_asks(self) -> None:
+        account = new_account()
+        refused = pay(account, "pm_card_chargeDeclined").error["payment_intent"]
+        path = f"/v1/payment_intents/{refused['id']}"
+        waits = send(account, "POST", f"{path}/confirm", {"payment_method": ASKS}).json
+        assert refused["last_payment_error"]["code"] == "card_declined"
+        assert (waits["status"], waits["last_payment_error"]) == ("requires_action", None)
+        other = send(account, "POST", path, {"payment_method": "pm_card_visa"}).json
+        assert (other["status"], other["next_action"]) == ("requires_confirmation", None)
+
+    def test_what_an_invoice_asks_for_is_not_changed_in_its_payment(self) -> None:
+        account = new_account()
+        made = subscribe(account, customer_with(account), payment_behavior="default_incomplete").json
+        intent_id = intent_of(latest_invoice(account, made["id"]))
+        refused = send(account, "POST", f"/v1/payment_intents/{intent_id}", {"amount": 5})
+        assert (refused.status, refused.error["param"]) == (400, "amount")
+        assert intent(account, intent_id)["amount"] == 2000
+
     def test_the_customer_goes_where_the_call_says(self) -> None:
         action = pay(new_account(), ASKS, return_url="https://app.test/back").json["next_action"]
         assert action["type"] == "redirect_to_url"

@@ -210,3 +210,13 @@ def test_a_subscription_that_has_ended_keeps_no_card() -> None:
     send(account, "DELETE", f"/v1/subscriptions/{made['id']}")
     post(account, f"/{made['pending_setup_intent']}/confirm", payment_method="pm_card_visa")
     assert event_types(account)[-2:] == SAVED
+
+
+def test_a_card_is_the_default_where_the_subscription_says_so_and_asked_for_where_there_is_none() -> None:
+    account = new_account()
+    asked = {"trial_period_days": 7, "payment_behavior": "default_incomplete"}
+    made = subscribe(account, customer_with(account, None), **asked).json
+    post(account, f"/{made['pending_setup_intent']}/confirm", payment_method="pm_card_visa")
+    now = subscription(account, made["id"])
+    assert (now["pending_setup_intent"], now["default_payment_method"]) == (None, None)
+    assert subscribe(account, customer_with(account), **asked).json["pending_setup_intent"] is None

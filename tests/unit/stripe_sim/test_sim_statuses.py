@@ -72,6 +72,18 @@ class TestWhatMayBeChanged:
         refused = update(account, made, cancel_at_period_end=True)
         assert (refused.status, refused.error["code"]) == (400, "invalid_canceled_subscription_fields")
         assert update(account, made, metadata={"a": "b"}).json["metadata"] == {"a": "b"}
+        said = update(account, made, cancellation_details={"comment": "Bye"}).json
+        assert said["cancellation_details"]["comment"] == "Bye"
+
+    def test_a_paused_one_goes_on_when_its_invoice_is_given_up(self) -> None:
+        account = new_account()
+        made = trial_without_card(account, "pause")
+        update(account, made, trial_end="now")
+        resumed = send(account, "POST", f"/v1/subscriptions/{made}/resume").json
+        assert resumed["status"] == "paused"
+        send(account, "POST", f"/v1/invoices/{resumed['latest_invoice']}/mark_uncollectible")
+        assert event_types(account)[-1] == "customer.subscription.resumed"
+        assert subscription(account, made)["status"] == "active"
 
     def test_a_paused_one_gets_no_other_trial(self) -> None:
         account = new_account()
@@ -258,7 +270,7 @@ class TestHowOneEnds:
             started(account, cancel_at_period_end=True),
             started(account, cancel_at=START + 60, payment_behavior="default_incomplete"),
         )
-        update(account, back, cancel_at="")
+        assert update(account, back, cancel_at="").json["canceled_at"] is None
         update(account, later, pause_collection={"behavior": "void", "resumes_at": START + 40 * DAY})
         mark = account.mark()
         account.tick(DAY // 2)
