@@ -9,8 +9,8 @@ from deadheat.stripe_sim.dunning import Dunning
 from deadheat.stripe_sim.faults import FaultRule, Faults
 from deadheat.stripe_sim.made import Made
 from deadheat.stripe_sim.outbox import Attempt, Endpoint, Forgery, Outbox
-from deadheat.stripe_sim.routes import ROUTES, Route
-from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Stage
+from deadheat.stripe_sim.routes import ROUTES
+from deadheat.stripe_sim.wire import ApiRequest, ApiResponse, Call, Route, Stage
 
 __all__ = [
     "API_VERSION",

@@ -6,7 +6,6 @@ messages. ``gives`` is the type that expansion starts from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import (
@@ -36,6 +35,7 @@ from deadheat.stripe_sim import (
     webhook_endpoints,
 )
 from deadheat.stripe_sim.params import Check, listed, record, text
+from deadheat.stripe_sim.wire import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,22 +43,6 @@ if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One modelled route. ``strict`` refuses unknown parameters, ``lenient`` passes them over."""
-
-    template: str
-    act: Callable[[Ledger, Call], Json]
-    gives: str
-    strict: Check
-    lenient: Check
-
-    @property
-    def method(self) -> str:
-        """The HTTP method."""
-        return self.template.partition(" ")[0]
 
 
 def _route(

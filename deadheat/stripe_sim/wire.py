@@ -1,4 +1,4 @@
-"""What crosses the Stripe plane: a request, its answer, and the call that ties them together."""
+"""What crosses the Stripe plane: a request, its answer, and the call of a route that ties them together."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from deadheat.stripe_sim.api_error import Problem
     from deadheat.stripe_sim.faults import FaultRule
-    from deadheat.stripe_sim.routes import Route
+    from deadheat.stripe_sim.ledger import Ledger
+    from deadheat.stripe_sim.params import Check
+    from deadheat.stripe_sim.shelf import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,22 @@ class Stage(IntEnum):
     RECEIVED = 1
     EFFECTED = 2
     ANSWERED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One modelled route. ``strict`` refuses unknown parameters, ``lenient`` passes them over."""
+
+    template: str
+    act: Callable[[Ledger, Call], Json]
+    gives: str
+    strict: Check
+    lenient: Check
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.template.partition(" ")[0]
 
 
 @dataclass(slots=True, eq=False)
