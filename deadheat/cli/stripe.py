@@ -26,6 +26,7 @@ from deadheat.engine.stripe_trigger import RECIPES
 from deadheat.errors import ActRefused
 from deadheat.report.disk import check_writable, write_atomically
 from deadheat.report.plain import plain
+from deadheat.stripe_sim import DECLINE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,9 +79,11 @@ def trigger(event_type: str, customer: str | None) -> None:
 
 @stripe.command()
 @click.argument("session")
-def pay(session: str) -> None:
+@click.option("--card", metavar="TOKEN", help="A test card, as pm_card_chargeDeclined.")
+@click.option("--promotion-code", metavar="CODE", help="What the customer types, where codes are taken.")
+def pay(session: str, card: str | None, promotion_code: str | None) -> None:
     """Pay an open checkout SESSION as its customer."""
-    _do("pay", session=session)
+    _do("pay", session=session, card=card, promotion_code=promotion_code)
 
 
 @stripe.command()
@@ -93,9 +96,15 @@ def authenticate(intent: str, fail: bool) -> None:
 
 @stripe.command()
 @click.argument("subscription")
-def renew(subscription: str) -> None:
+@click.option(
+    "--decline",
+    metavar="CODE",
+    type=click.Choice(DECLINE_CODES),
+    help="Have the charge fail, as insufficient_funds.",
+)
+def renew(subscription: str, decline: str | None) -> None:
     """Begin a SUBSCRIPTION's next period and charge for it."""
-    _do("renew", subscription=subscription)
+    _do("renew", subscription=subscription, decline=decline)
 
 
 @stripe.command()

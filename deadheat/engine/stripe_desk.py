@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from deadheat.engine.stripe_trigger import ask, trigger
 from deadheat.errors import ActRefused, SettingsError, closest
 from deadheat.safety import is_loopback
-from deadheat.stripe_sim import ApiResponse, Problem, form
+from deadheat.stripe_sim import DECLINE_CODES, ApiResponse, Problem, form
 from deadheat.stripe_sim.access import authorize
 from deadheat.stripe_sim.api_error import ApiError
-from deadheat.stripe_sim.params import boolean, integer, listed, record, text
+from deadheat.stripe_sim.params import boolean, integer, listed, one_of, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -76,20 +76,20 @@ class Desk:
         mark = self.account.mark()
         return self._done(trigger(self.account, type, customer), mark)
 
-    async def pay(self, *, session: str) -> Json:
-        """Pay an open checkout session as its customer."""
+    async def pay(self, *, session: str, **said: str) -> Json:
+        """Pay an open checkout session as its customer, with a test card or promotion code if one is said."""
         mark = self.account.mark()
-        return self._done(self.account.complete_session(session), mark)
+        return self._done(self.account.complete_session(session, **said), mark)
 
     async def authenticate(self, *, intent: str, fails: bool = False) -> Json:
         """Pass as the customer the challenge that a payment intent or setup intent waits for, or fail it."""
         mark = self.account.mark()
         return self._done(self.account.authenticate(intent, fails=fails), mark)
 
-    async def renew(self, *, subscription: str) -> Json:
-        """Begin a subscription's next period and charge for it."""
+    async def renew(self, *, subscription: str, decline: str | None = None) -> Json:
+        """Begin a subscription's next period and charge for it; by a decline code the charge fails."""
         mark = self.account.mark()
-        return self._done(self.account.renew_subscription(subscription), mark)
+        return self._done(self.account.renew_subscription(subscription, decline=decline), mark)
 
     async def cancel(self, *, subscription: str) -> Json:
         """Cancel a subscription at once."""
@@ -153,12 +153,18 @@ _SHOWN = integer(1, SHOWN_MAX)
 
 COMMANDS: Mapping[str, tuple[Callable[..., Awaitable[Json]], Check]] = {
     "trigger": (Desk.trigger, record({"type": _TEXT, "customer": _TEXT}, required=("type",))),
-    "pay": (Desk.pay, record({"session": _TEXT}, required=("session",))),
+    "pay": (
+        Desk.pay,
+        record({"session": _TEXT, "card": _TEXT, "promotion_code": _TEXT}, required=("session",)),
+    ),
     "authenticate": (
         Desk.authenticate,
         record({"intent": _TEXT, "fails": boolean}, required=("intent",)),
     ),
-    "renew": (Desk.renew, record({"subscription": _TEXT}, required=("subscription",))),
+    "renew": (
+        Desk.renew,
+        record({"subscription": _TEXT, "decline": one_of(*DECLINE_CODES)}, required=("subscription",)),
+    ),
     "cancel": (Desk.cancel, record({"subscription": _TEXT}, required=("subscription",))),
     "resend": (Desk.resend, record({"event": _TEXT}, required=("event",))),
     "answers": (Desk.answers, record({"events": listed(_TEXT)}, required=("events",))),

@@ -193,6 +193,18 @@ def test_a_subscription_is_renewed_then_canceled(here: Serving) -> None:
     by_hand("renew", subscription, code=1)
 
 
+def test_what_is_said_of_a_card_is_handed_on(here: Serving) -> None:
+    subscription = subscription_of(here)
+    output = by_hand("renew", subscription, "--decline", "insufficient_funds").output
+    assert told(output, " --> invoice.payment_failed ")
+    assert output.splitlines()[0] == f"subscription {subscription} past_due"
+    session = session_of(here)
+    refused = by_hand("pay", session, "--card", "pm_card_chargeDeclined", code=1).output
+    assert "declined" in refused
+    refused = by_hand("pay", session, "--promotion-code", "NONE", code=1).output
+    assert "takes no promotion codes" in refused
+
+
 def test_an_event_is_sent_again(here: Serving, receiver: Receiver) -> None:
     event_id = event_of(here)
     received(receiver, event_id, here.env["STRIPE_WEBHOOK_SECRET"])

@@ -141,6 +141,37 @@ def test_a_subscription_is_renewed_and_canceled() -> None:
     assert refused(made, "cancel", subscription="sub_none")[0] == 409
 
 
+def test_a_renewal_fails_as_it_is_told_to() -> None:
+    made = account()
+    subscription = done(made, "trigger", type="customer.subscription.created")["object"]["id"]
+    failed = done(made, "renew", subscription=subscription, decline="insufficient_funds")
+    assert failed["object"]["status"] == "past_due"
+    assert "invoice.payment_failed" in [event["type"] for event in failed["events"]]
+    status, message = refused(made, "renew", subscription=subscription, decline="broke")
+    assert (status, "insufficient_funds" in message) == (400, True)
+
+
+def test_a_customer_pays_with_a_card_and_a_code_of_their_own() -> None:
+    made = account()
+    ask(made, "POST", "coupons", id="HALF", percent_off=50, duration="once")
+    ask(made, "POST", "promotion_codes", promotion={"type": "coupon", "coupon": "HALF"}, code="LAUNCH")
+    lines = [{"price": MONTHLY, "quantity": 1}]
+    session = ask(
+        made,
+        "POST",
+        "checkout",
+        "sessions",
+        mode="subscription",
+        success_url="https://x.test",
+        line_items=lines,
+        allow_promotion_codes=True,
+    )["id"]
+    for said in ({"card": "pm_card_chargeDeclined"}, {"card": "pm_card_none"}, {"promotion_code": "NONE"}):
+        assert refused(made, "pay", session=session, **said)[0] == 409, said
+    paid = done(made, "pay", session=session, promotion_code="LAUNCH")["object"]
+    assert paid["amount_total"] * 2 == paid["amount_subtotal"]
+
+
 def test_the_customer_answers_their_bank() -> None:
     made = account()
     asking = done(made, "trigger", type="payment_intent.requires_action")["object"]["id"]
