@@ -6,11 +6,14 @@ moved last goes on, and when they cannot, the next in the program's order does, 
 however many actors there are.
 
 Here d goes round 1, 2, 3, run by run; the moments are drawn among k, the mean number of choices of
-this strategy's earlier runs, as serial runs are too short to take it from.
+this strategy's earlier runs, as serial runs are too short to take it from. Where one alone can go nothing
+can be passed over, so only choices between several count. What was drawn is not drawn again: when it comes
+`REDRAWN_MAX` times running, there is one delay more.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from deadheat.schedule.strategy import Held
 
 DELAYS_MAX = 3
+REDRAWN_MAX = 10
 
 
 class DelayBounded:
@@ -40,6 +44,7 @@ class DelayBounded:
         self._choices_total = 0
         self._choices = 0
         self._delays: Counter[int] = Counter()
+        self._drawn: set[tuple[int, ...]] = set()
         self._current: str | None = None
 
     def begin(self, run: int) -> None:
@@ -47,19 +52,30 @@ class DelayBounded:
         if self._choices:
             self._runs += 1
             self._choices_total += self._choices
-        drawn = random.Random(f"{self.name}/{self._seed}/{run}")
         mean = self._choices_total / self._runs if self._runs else CHOICES_GUESSED
-        delays = 1 + self._begun % DELAYS_MAX
+        rng = random.Random(f"{self.name}/{self._seed}/{run}")
+        self._delays = Counter(self._draw(rng, max(round(mean), 1), 1 + self._begun % DELAYS_MAX))
         self._begun += 1
         self._choices = 0
-        self._delays = Counter(drawn.randint(1, max(round(mean), 1)) for _ in range(delays))
         self._current = None
+
+    def _draw(self, rng: random.Random, moments: int, delays: int) -> tuple[int, ...]:
+        """Draw the moments of so many delays, or of more, that no earlier run had."""
+        for tries in itertools.count():
+            more = delays + tries // REDRAWN_MAX
+            drawn = tuple(sorted(rng.randint(1, moments) for _ in range(more)))
+            if drawn not in self._drawn:
+                break
+        self._drawn.add(drawn)
+        return drawn
 
     def choose(self, held: Sequence[Held]) -> tuple[int, ...]:
         """Give the first held step of whose turn it is."""
-        self._choices += 1
         units = list(dict.fromkeys(unit_of(step) for step in held))
-        turn = self._turn(held, units) + self._delays[self._choices]
+        turn = self._turn(held, units)
+        if len(units) > 1:
+            self._choices += 1
+            turn += self._delays[self._choices]
         self._current = units[turn % len(units)]
         return (next(i for i, step in enumerate(held) if unit_of(step) == self._current),)
 

@@ -57,3 +57,20 @@ def test_it_finds_a_race_of_one_preemption_about_as_often_as_there_are_moments_f
     runs = 100 * DELAYS_MAX
     low, _ = about(1 / 8, runs)
     assert found(SIGN_UPS, DelayBounded(3), range(runs)) >= low
+
+
+def test_no_run_has_the_delays_of_another() -> None:
+    """SIGN_UPS has few moments, and soon none for one delay that was not drawn: then there are more."""
+    strategy = DelayBounded(1)
+    drawn = set()
+    for run in range(200):
+        play(SIGN_UPS, strategy, run)
+        drawn.add(tuple(sorted(strategy._delays.elements())))
+    assert len(drawn) == 200
+    assert max(map(len, drawn)) > DELAYS_MAX
+
+
+def test_where_one_alone_can_go_no_delay_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy = delayed(monkeypatch, 1)
+    strategy.begin(1)
+    assert [strategy.choose(held(*which)) for which in (("A1",), ("A2", "B1"))] == [(0,), (1,)]
