@@ -20,10 +20,10 @@ same goes for a run that had something else to choose from where it leaves the r
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from deadheat.errors import TokenError
+from deadheat.schedule.names import digest
 from deadheat.schedule.pct import unit_of
 from deadheat.schedule.strategy import default_choice
 
@@ -218,17 +218,16 @@ class Exhaustive:
     def _branch(self, held: Sequence[Held], default: int) -> None:
         """Note what else could go here, the step that would be tried first last."""
         can_go_on = any(unit_of(step) == self._mover for step in held)
-        digest = digest_of(held) if len(held) > 1 else ""
+        shown = digest_of(held) if len(held) > 1 else ""
         for at in reversed(range(len(held))):
             if at == default:
                 continue
             preempts = can_go_on and unit_of(held[at]) != self._mover
             used = self._used + preempts
             if used <= self.frontier.preemptions:
-                self._found.append(Prefix((*self._made, held[at].name.key), used, digest))
+                self._found.append(Prefix((*self._made, held[at].name.key), used, shown))
 
 
 def digest_of(held: Sequence[Held]) -> str:
     """Give a short digest of what there is to choose from, in whatever order it is held."""
-    keys = " ".join(sorted(step.name.key for step in held))
-    return blake2b(keys.encode(), digest_size=4).hexdigest()
+    return digest(" ".join(sorted(step.name.key for step in held)), 6)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from deadheat.stripe_sim.api_error import ApiError, Problem, invalid, missing, no_such
+from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -28,6 +29,7 @@ from deadheat.stripe_sim.params import (
     record,
     text,
 )
+from deadheat.stripe_sim.present import present
 
 if TYPE_CHECKING:
     from deadheat.stripe_sim.ledger import Ledger
@@ -51,6 +53,16 @@ class Decline:
         return ApiError(
             Problem(status=402, type="card_error", code=self.code, message=self.message, extra=fields)
         )
+
+    def noted(self, method: Json) -> Json:
+        """Give what an intent notes of it, its ``last_payment_error`` or ``last_setup_error``."""
+        return {
+            "code": self.code,
+            "decline_code": self.decline_code,
+            "message": self.message,
+            "payment_method": present(method, API_VERSION),
+            "type": "card_error",
+        }
 
 
 def declined_as(decline_code: str) -> Decline:

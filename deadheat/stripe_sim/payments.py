@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import authentication, cards
 from deadheat.stripe_sim.api_error import ApiError, Problem, invalid
-from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.cards import Decline
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import accepted, integer, listing, merged, metadata, one_of, only, text
@@ -166,14 +165,7 @@ def attempt(
         }
         name = "payment_intent.succeeded"
     else:
-        error = {
-            "charge": charge["id"],
-            "code": decline.code,
-            "decline_code": decline.decline_code,
-            "message": decline.message,
-            "payment_method": present(method, API_VERSION),
-            "type": "card_error",
-        }
+        error = {"charge": charge["id"], **decline.noted(method)}
         changes = {"last_payment_error": error, "payment_method": None, "status": "requires_payment_method"}
         name = "payment_intent.payment_failed"
     now = ledger.put({**intent, **changes, "latest_charge": charge["id"], "next_action": None})

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from deadheat.stripe_sim import authentication, cards
 from deadheat.stripe_sim.api_error import invalid
-from deadheat.stripe_sim.api_version import API_VERSION
 from deadheat.stripe_sim.lists import list_of
 from deadheat.stripe_sim.params import (
     accepted,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from deadheat.stripe_sim.authentication import Presence
-    from deadheat.stripe_sim.cards import Decline
     from deadheat.stripe_sim.ledger import Ledger
     from deadheat.stripe_sim.shelf import Json
     from deadheat.stripe_sim.wire import Call
@@ -132,7 +130,7 @@ def confirmed(
         return _told(ledger, {**intent, **asked, "last_setup_error": None}, "requires_action")
     decline = cards.refusal_of(method)
     if decline is not None:
-        return _failed(ledger, intent, _declined(method, decline))
+        return _failed(ledger, intent, decline.noted(method))
     owner = ledger.find("customer", intent["customer"] or "")
     if owner is not None and not owner.get("deleted"):
         method = cards.attached(ledger, method, owner)
@@ -241,16 +239,6 @@ def _changeable(ledger: Ledger, call: Call, verb: str) -> Json:
             code="setup_intent_unexpected_state",
         )
     return intent
-
-
-def _declined(method: Json, decline: Decline) -> Json:
-    return {
-        "code": decline.code,
-        "decline_code": decline.decline_code,
-        "message": decline.message,
-        "payment_method": present(method, API_VERSION),
-        "type": "card_error",
-    }
 
 
 def _failed(ledger: Ledger, intent: Json, error: Json) -> Json:

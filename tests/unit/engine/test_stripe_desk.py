@@ -108,18 +108,15 @@ def test_what_makes_no_sense_is_said(command: str, params: dict[str, Any], names
     assert names in message
 
 
+def opened_session(made: Account, **more: Any) -> dict[str, Any]:
+    lines = [{"price": MONTHLY, "quantity": 1}]
+    said = {"mode": "subscription", "success_url": "https://x.test", "line_items": lines}
+    return ask(made, "POST", "checkout", "sessions", **said, **more)
+
+
 def test_a_session_is_paid_once() -> None:
     made = account()
-    lines = [{"price": MONTHLY, "quantity": 1}]
-    opened = ask(
-        made,
-        "POST",
-        "checkout",
-        "sessions",
-        mode="subscription",
-        success_url="https://x.test",
-        line_items=lines,
-    )
+    opened = opened_session(made)
     paid = done(made, "pay", session=opened["id"])
     assert (paid["object"]["id"], paid["object"]["status"]) == (opened["id"], "complete")
     assert paid["events"][-1]["type"] == "checkout.session.completed"
@@ -155,17 +152,7 @@ def test_a_customer_pays_with_a_card_and_a_code_of_their_own() -> None:
     made = account()
     ask(made, "POST", "coupons", id="HALF", percent_off=50, duration="once")
     ask(made, "POST", "promotion_codes", promotion={"type": "coupon", "coupon": "HALF"}, code="LAUNCH")
-    lines = [{"price": MONTHLY, "quantity": 1}]
-    session = ask(
-        made,
-        "POST",
-        "checkout",
-        "sessions",
-        mode="subscription",
-        success_url="https://x.test",
-        line_items=lines,
-        allow_promotion_codes=True,
-    )["id"]
+    session = opened_session(made, allow_promotion_codes=True)["id"]
     for said in ({"card": "pm_card_chargeDeclined"}, {"card": "pm_card_none"}, {"promotion_code": "NONE"}):
         assert refused(made, "pay", session=session, **said)[0] == 409, said
     paid = done(made, "pay", session=session, promotion_code="LAUNCH")["object"]
